@@ -117,13 +117,16 @@ static enum err listen_on_loopback(uint16_t port, int *out_fd, struct why *why)
 	return socket_listen(&own, &(struct socket_listen_options){0}, out_fd, why);
 }
 
-static enum err open_ports_of_kubernetes(struct control *control, struct why *why)
+/* Those that only some control planes have. */
+static enum err open_further_ports(struct control *control, struct why *why)
 {
 	const struct control_config *config = control->config;
-	if (config->kubernetes.sidecar_image != NULL)
+	if (config->kubernetes.is_enabled && config->kubernetes.sidecar_image != NULL)
 		RETURN_IF_ERR(listen_on(config->kubernetes.webhook_port, &control->webhook_fd, why));
-	if (config->kubernetes.operator_port != 0)
+	if (config->kubernetes.is_enabled && config->kubernetes.operator_port != 0)
 		RETURN_IF_ERR(listen_on_loopback(config->kubernetes.operator_port, &control->operator_port_fd, why));
+	if (config->page.token_file != NULL)
+		RETURN_IF_ERR(listen_on_loopback(config->page.port, &control->page_fd, why));
 	return ERR_NONE;
 }
 
@@ -132,8 +135,7 @@ static enum err open_ports(struct control *control, struct why *why)
 	const struct control_config *config = control->config;
 	RETURN_IF_ERR(listen_on(config->streams_port, &control->streams_fd, why));
 	RETURN_IF_ERR(listen_on(config->metrics_port, &control->metrics_fd, why));
-	if (config->kubernetes.is_enabled)
-		RETURN_IF_ERR(open_ports_of_kubernetes(control, why));
+	RETURN_IF_ERR(open_further_ports(control, why));
 	if (config->federation.port != 0)
 		RETURN_IF_ERR(listen_on(config->federation.port, &control->federation_fd, why));
 	if (config->streams_socket != NULL) /* for every user: what is served there is TLS, and attested */
@@ -203,6 +205,7 @@ static enum err set_up(struct control *control, struct why *why)
 	RETURN_IF_ERR(set_connection_limit(control->config, fd_limit_raise(), why));
 	RETURN_IF_ERR(control_load(control, why));
 	RETURN_IF_ERR(audit_open(control->state.store_folder, &control->audit, why));
+	RETURN_IF_ERR(control_page_load(control, why));
 	RETURN_IF_ERR(control_start_keepers(control, on_signer_lost, why));
 	RETURN_IF_ERR(shut_out_of_keys(control, why));
 	if (control_has_file(control))
@@ -224,6 +227,8 @@ struct control *control_make(const struct control_source *source, struct control
 		.webhook_fd = -1,
 		.federation_fd = -1,
 		.operator_port_fd = -1,
+		.page_fd = -1,
+		.page_token = BUF_INIT_SECRET(2 * PAGE_TOKEN_MAX),
 		.tcp_table_fd = -1};
 	control->in_force = TAKE_PTR(config->record);
 	control->loop = loop_new(&clock_system);
@@ -313,6 +318,7 @@ static void close_ports(struct control *control)
 	fd_close(control->webhook_fd);
 	fd_close(control->federation_fd);
 	fd_close(control->operator_port_fd);
+	fd_close(control->page_fd);
 	fd_close(control->tcp_table_fd);
 	loop_signal_stop(&control->terminate);
 	loop_signal_stop(&control->interrupt);
@@ -325,6 +331,8 @@ static void close_ports(struct control *control)
 static void free_listeners(struct control *control)
 {
 	loop_run_once(control->loop, false); /* ready answers still reach their callers */
+	page_free(control->page);
+	buf_done(&control->page_token);
 	if (control->serve != NULL)
 		serve_free(control->serve);
 	other_roots_free(control->other_roots);

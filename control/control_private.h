@@ -10,6 +10,7 @@
 #include "control/federate/federation.h"
 #include "control/issue/issuer.h"
 #include "control/kube/kube_plane.h"
+#include "control/page/page.h"
 #include "control/report/control_metrics.h"
 #include "control/report/pages.h"
 #include "control/rotate/bootstrap.h"
@@ -34,6 +35,9 @@ struct control {
 	int streams_fd, operator_fd, metrics_fd, webhook_fd; /* -1: adopted by another part */
 	int federation_fd;                                   /* -1: no bundle endpoint, or adopted */
 	int operator_port_fd, tcp_table_fd;                  /* Kubernetes alone; else -1 */
+	int page_fd;                                         /* -1: no page, or adopted */
+	struct buf page_token;                               /* of the start */
+	struct page *page;                                   /* NULL: none, or not started */
 	struct name_servers *name_servers; /* of the start: the network process may not read them later */
 	struct etcd_members members;       /* etcd alone */
 	struct kube_config api;            /* Kubernetes alone */
@@ -140,6 +144,10 @@ bool control_lies_above_keys(const struct control *control, const char *folder);
 /* What must stay readable for a file that may be replaced: its folder, or the present file alone in a folder above the
  * keys. The caller frees it. */
 char *control_readable_path(const struct control *control, const char *file);
+
+/* control_page.c: the operators' page. Reads the token, which the network process may not read later. */
+enum err control_page_load(struct control *control, struct why *why) _must_use_;
+void control_page_start(struct control *control); /* serve is there */
 
 /* control_start.c: from an open store to open listeners; failures end the run. */
 void control_start(struct control *control);

@@ -182,6 +182,7 @@ static void open_listeners(struct control *control)
 		.tcp_table_fd = TAKE_FD(control->tcp_table_fd)};
 	CHECK(control->serve == NULL && options.streams_fd >= 0 && options.operator_fd >= 0);
 	control->serve = serve_new(&options);
+	control_page_start(control);
 	log_notice("control", "ready: streams on port %u, metrics on port %u, operators at %s", config->streams_port,
 		config->metrics_port, config->operator_socket);
 }

@@ -17,6 +17,14 @@ struct http_request {
 	char *path, *query;
 };
 
+struct http_stream {
+	struct http_conn *conn;
+	struct loop_task work; /* writes what was put */
+	bool is_over;          /* the client left too much unread */
+	http_stream_end_fn *on_end;
+	void *arg;
+};
+
 static void on_ready(struct loop_io *io, unsigned ready);
 
 /* A request that is malformed is answered without its page. */
@@ -26,11 +34,12 @@ static bool may_go(enum http_phase from, enum http_phase to)
 	case HTTP_READING:
 		return to == HTTP_ANSWERING || to == HTTP_WRITING;
 	case HTTP_ANSWERING:
-		return to == HTTP_WRITING;
-	case HTTP_WRITING:
-		return to == HTTP_LINGERING;
+		return to == HTTP_WRITING || to == HTTP_STREAMING;
+	case HTTP_STREAMING:
 	case HTTP_LINGERING:
 		return false;
+	case HTTP_WRITING:
+		return to == HTTP_LINGERING;
 	}
 	CHECK_UNREACHABLE();
 }
@@ -58,9 +67,29 @@ struct http_conn *http_conn_new(struct http_server *server, struct loop *loop, i
 	return conn;
 }
 
+static void stream_free(struct http_stream *stream)
+{
+	stream->conn->stream = NULL;
+	loop_task_cancel(&stream->work);
+	mem_free(stream);
+}
+
+/* Its owner is notified first, as it must put nothing more. */
+static void end_stream(struct http_conn *conn)
+{
+	struct http_stream *stream = conn->stream;
+	if (stream == NULL)
+		return;
+	http_stream_end_fn *on_end = stream->on_end;
+	void *arg = stream->arg;
+	stream_free(stream);
+	on_end(arg);
+}
+
 void http_conn_free(struct http_conn *conn)
 {
 	http_server_forget(conn->server, conn);
+	end_stream(conn);
 	if (conn->request != NULL)
 		conn->request->conn = NULL; /* its owner will still answer */
 	loop_io_stop(&conn->io);
@@ -77,6 +106,8 @@ static const char *status_text(unsigned status)
 	switch (status) {
 	case 200:
 		return "OK";
+	case 401:
+		return "Unauthorized";
 	case 403:
 		return "Forbidden";
 	case 404:
@@ -121,21 +152,33 @@ static void write_some(struct http_conn *conn)
 		}
 		buf_consume(&conn->out, (size_t)written);
 	}
-	linger(conn);
+	if (conn->phase == HTTP_STREAMING)
+		loop_io_set_interest(&conn->io, LOOP_READ); /* its end */
+	else
+		linger(conn);
 }
 
-static void answer(struct http_conn *conn, unsigned status, const char *content_type, struct span body)
+/* The head of an answer but its length and last line. room: of what follows. */
+static void put_heading(
+	struct http_conn *conn, unsigned status, const char *content_type, const char *headers, size_t room)
 {
 	char date[HTTP_DATE_TEXT]; /* RFC 9110 6.6.1; `handfast check` compares the clocks of a cluster by it */
 	const struct clock *clock = loop_clock(conn->loop);
-	CHECK(conn->request == NULL && status >= 200 && status <= 599);
+	CHECK(conn->request == NULL && status >= 200 && status <= 599 && strlen(headers) <= HTTP_HEADERS_MAX);
 	http_date_format(clock->wall_ms(clock) / 1000, date);
-	buf_init(&conn->out, HEADING_MAX + body.len);
+	buf_init(&conn->out, HEADING_MAX + HTTP_HEADERS_MAX + room);
 	CHECK(buf_printf(&conn->out,
-		      "HTTP/1.1 %u %s\r\nDate: %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\nConnection: close\r\n"
-		      "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n%s\r\n",
-		      status, status_text(status), date, content_type, body.len,
+		      "HTTP/1.1 %u %s\r\nDate: %s\r\nContent-Type: %s\r\nConnection: close\r\n"
+		      "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n%s%s",
+		      status, status_text(status), date, content_type, headers,
 		      status == 405 ? "Allow: GET, HEAD\r\n" : "") == ERR_NONE);
+}
+
+static void answer(
+	struct http_conn *conn, unsigned status, const char *content_type, const char *headers, struct span body)
+{
+	put_heading(conn, status, content_type, headers, body.len);
+	CHECK(buf_printf(&conn->out, "Content-Length: %zu\r\n\r\n", body.len) == ERR_NONE);
 	if (!http_head_is_head(conn->head))
 		CHECK(buf_append(&conn->out, body) == ERR_NONE);
 	set_phase(conn, HTTP_WRITING);
@@ -148,20 +191,81 @@ static void answer_text(struct http_conn *conn, unsigned status, const char *tex
 	char body[256];
 	int len = snprintf(body, sizeof(body), "%s\n", text);
 	CHECK(len > 0 && (size_t)len < sizeof(body));
-	answer(conn, status, HTTP_TEXT, span_of(body, (size_t)len));
+	answer(conn, status, HTTP_TEXT, "", span_of(body, (size_t)len));
+}
+
+/* Its connection; NULL: the client is gone. */
+static struct http_conn *request_leave(struct http_request *request)
+{
+	struct http_conn *conn = request->conn;
+	CHECK(conn == NULL || conn->request == request);
+	if (conn != NULL)
+		conn->request = NULL;
+	return conn;
+}
+
+static void request_free(struct http_request *request)
+{
+	mem_free(request->path);
+	mem_free(request->query);
+	mem_free(request);
+}
+
+void http_answer_headed(
+	struct http_request *request, unsigned status, const char *content_type, const char *headers, struct span body)
+{
+	struct http_conn *conn = request_leave(request);
+	if (conn != NULL)
+		answer(conn, status, content_type, headers, body);
+	request_free(request); /* the body may be its query */
 }
 
 void http_answer(struct http_request *request, unsigned status, const char *content_type, struct span body)
 {
-	struct http_conn *conn = request->conn;
-	CHECK(conn == NULL || conn->request == request);
-	if (conn != NULL) {
-		conn->request = NULL;
-		answer(conn, status, content_type, body);
+	http_answer_headed(request, status, content_type, "", body);
+}
+
+static void on_work(struct loop_task *task)
+{
+	struct http_stream *stream = container_of(task, struct http_stream, work);
+	if (stream->is_over)
+		http_conn_free(stream->conn);
+	else
+		write_some(stream->conn);
+}
+
+/* To HEAD a stream is its head alone, and ends. */
+struct http_stream *http_stream_open(struct http_request *request, const char *content_type, const char *headers,
+	http_stream_end_fn *on_end, void *arg)
+{
+	struct http_conn *conn = request_leave(request);
+	request_free(request);
+	if (conn == NULL)
+		return NULL;
+	if (http_head_is_head(conn->head)) {
+		answer(conn, 200, content_type, headers, (struct span){0});
+		return NULL;
 	}
-	mem_free(request->path);
-	mem_free(request->query);
-	mem_free(request);
+	put_heading(conn, 200, content_type, headers, HTTP_STREAM_MAX);
+	CHECK(buf_append_str(&conn->out, "\r\n") == ERR_NONE);
+	set_phase(conn, HTTP_STREAMING);
+	loop_timer_stop(&conn->deadline);
+	conn->stream = mem_new(struct http_stream);
+	*conn->stream = (struct http_stream){.conn = conn, .on_end = on_end, .arg = arg};
+	loop_task_post(conn->loop, &conn->stream->work, on_work);
+	return conn->stream;
+}
+
+void http_stream_put(struct http_stream *stream, struct span piece)
+{
+	if (!stream->is_over && buf_append(&stream->conn->out, piece) != ERR_NONE)
+		stream->is_over = true;
+	loop_task_post(stream->conn->loop, &stream->work, on_work);
+}
+
+struct span http_request_bearer(const struct http_request *request)
+{
+	return request->conn == NULL ? (struct span){0} : http_head_bearer(request->conn->head);
 }
 
 const char *http_request_path(const struct http_request *request)
@@ -241,7 +345,7 @@ static void read_some(struct http_conn *conn)
 static void on_ready(struct loop_io *io, unsigned ready)
 {
 	struct http_conn *conn = container_of(io, struct http_conn, io);
-	if (conn->phase == HTTP_WRITING)
+	if (conn->phase == HTTP_WRITING || (conn->phase == HTTP_STREAMING && (ready & LOOP_WRITE) != 0))
 		write_some(conn);
 	else if ((ready & LOOP_READ) != 0)
 		read_some(conn);

@@ -12,6 +12,7 @@ enum http_phase {
 	HTTP_READING,   /* the request */
 	HTTP_ANSWERING, /* waiting for the page's owner */
 	HTTP_WRITING,   /* the answer */
+	HTTP_STREAMING, /* an answer without an end */
 	HTTP_LINGERING, /* all is written; waiting until the client has read it, with a timeout */
 };
 
@@ -27,6 +28,7 @@ struct http_conn {
 	enum http_phase phase;
 	struct http_head *head;
 	struct http_request *request; /* HTTP_ANSWERING */
+	struct http_stream *stream;   /* HTTP_STREAMING */
 	struct buf out;
 };
 

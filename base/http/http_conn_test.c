@@ -39,6 +39,61 @@ static void a_page_may_be_answered_later(void **state)
 	assert_string_equal(strstr(test_pages_end(pages, fd), "\r\n\r\n"), "\r\n\r\n{}");
 }
 
+static size_t read_all(struct test_pages *pages, int fd, char *out, size_t cap)
+{
+	size_t len = 0;
+	for (int i = 0; i < 200; i++) {
+		test_pages_turn(pages);
+		ssize_t got = read(fd, out + len, cap - 1 - len);
+		len += got > 0 ? (size_t)got : 0;
+	}
+	out[len] = '\0';
+	return len;
+}
+
+static void a_stream_goes_on_until_the_client_is_gone(void **state)
+{
+	struct test_pages *pages = *state;
+	char answer[1024];
+	int fd = test_pages_begin(pages, TEST_GET("/stream"));
+	assert_non_null(pages->stream);
+	assert_true(read_all(pages, fd, answer, sizeof answer) > 0);
+	assert_ptr_equal(strstr(answer, "HTTP/1.1 200 OK\r\n"), answer);
+	assert_non_null(strstr(answer, "X-More: yes\r\n"));
+	assert_null(strstr(answer, "Content-Length"));
+	assert_string_equal(strstr(answer, "\r\n\r\n"), "\r\n\r\n");
+	clock_fake_advance(&pages->clock, 60000); /* longer than an answer may take */
+	http_stream_put(pages->stream, SPAN_LITERAL("one"));
+	http_stream_put(pages->stream, SPAN_LITERAL("two"));
+	assert_true(read_all(pages, fd, answer, sizeof answer) > 0);
+	assert_string_equal(answer, "onetwo");
+	fd_close(fd);
+	test_pages_turn(pages);
+	assert_null(pages->stream);
+	assert_int_equal(http_server_num_conns(pages->server), 0);
+}
+
+static void D40_a_client_that_does_not_read_a_stream_is_cut_off(void **state)
+{
+	static const uint8_t zeros[1 << 20];
+	struct test_pages *pages = *state;
+	_cleanup_fd_ int fd = test_pages_begin(pages, TEST_GET("/stream"));
+	for (int i = 0; i < 32 && pages->stream != NULL; i++) {
+		http_stream_put(pages->stream, span_of(zeros, sizeof zeros));
+		test_pages_turn(pages);
+	}
+	assert_null(pages->stream);
+	assert_int_equal(http_server_num_conns(pages->server), 0);
+}
+
+static void head_of_a_stream_ends(void **state)
+{
+	struct test_pages *pages = *state;
+	_cleanup_fd_ int fd = test_pages_begin(pages, "HEAD /stream HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n");
+	assert_non_null(strstr(test_pages_end(pages, fd), "X-More: yes\r\n"));
+	assert_null(pages->stream);
+}
+
 static void responds_503_to_a_late_answer(void **state)
 {
 	struct test_pages *pages = *state;
@@ -183,6 +238,9 @@ int main(void)
 		TEST(head_gets_no_body),
 		TEST(a_page_may_be_answered_later),
 		TEST(responds_503_to_a_late_answer),
+		TEST(a_stream_goes_on_until_the_client_is_gone),
+		TEST(D40_a_client_that_does_not_read_a_stream_is_cut_off),
+		TEST(head_of_a_stream_ends),
 		TEST(drops_the_answer_for_a_disconnected_client),
 		TEST(closes_a_client_that_sends_no_request_in_time),
 		TEST(closes_a_client_that_does_not_read_in_time),

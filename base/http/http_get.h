@@ -14,6 +14,24 @@ struct http_request; /* a request; freed by http_answer() */
  * server was freed before, the answer is dropped. */
 typedef void http_page_fn(void *arg, struct http_request *request);
 void http_answer(struct http_request *request, unsigned status, const char *content_type, struct span body);
+/* The same with further header lines, each with its "\r\n"; at most HTTP_HEADERS_MAX bytes of them. */
+#define HTTP_HEADERS_MAX 1024
+void http_answer_headed(
+	struct http_request *request, unsigned status, const char *content_type, const char *headers, struct span body);
+
+/* An answer of 200 without an end, such as server-sent events: pieces are written as they come. It ends when the client
+ * is gone, or when it has left HTTP_STREAM_MAX bytes unread (which bounds the memory). Frees
+ * the request. NULL: the client is gone. */
+#define HTTP_STREAM_MAX (8u * 1024 * 1024)
+struct http_stream;
+typedef void http_stream_end_fn(void *arg); /* it is freed */
+struct http_stream *http_stream_open(struct http_request *request, const char *content_type, const char *headers,
+	http_stream_end_fn *on_end, void *arg);
+/* Written in the next round of the loop. A client that does not read enough is cut off then. */
+void http_stream_put(struct http_stream *stream, struct span piece);
+
+/* "Authorization: Bearer ...": the credential, borrowed until the answer; empty: none. */
+struct span http_request_bearer(const struct http_request *request);
 const char *http_request_path(const struct http_request *request);
 const char *http_request_query(const struct http_request *request); /* after the '?', "" when there is none */
 /* The address that the client connected to. ERR_CLOSED: it has disconnected. */

@@ -6,13 +6,13 @@
 #include <http_parser.h>
 #include <strings.h>
 
-enum { HOST_MAX = 256, FIELD_MAX = 32 };
+enum { HOST_MAX = 256, FIELD_MAX = 32, AUTHORIZATION_MAX = 512 };
 
 struct http_head {
 	http_parser parser;
-	struct buf url, field, host; /* the parser delivers texts in pieces */
+	struct buf url, field, host, authorization; /* the parser delivers texts in pieces */
 	size_t num_bytes;
-	unsigned num_hosts;
+	unsigned num_hosts, num_authorizations;
 	bool in_value, is_complete, takes_any_host;
 	const char *query;
 	struct http_fault fault;
@@ -26,6 +26,7 @@ struct http_head *http_head_new(void)
 	head->url = BUF_INIT(HTTP_PATH_MAX);
 	head->field = BUF_INIT(FIELD_MAX);
 	head->host = BUF_INIT(HOST_MAX);
+	head->authorization = BUF_INIT_SECRET(AUTHORIZATION_MAX);
 	head->query = "";
 	return head;
 }
@@ -44,6 +45,7 @@ void http_head_free(struct http_head *head)
 	buf_done(&head->url);
 	buf_done(&head->field);
 	buf_done(&head->host);
+	buf_done(&head->authorization);
 	mem_free(head);
 }
 
@@ -63,9 +65,19 @@ static int on_url(http_parser *parser, const char *at, size_t len)
 	return 0;
 }
 
-static bool is_host_field(struct http_head *head)
+static bool is_field(struct http_head *head, const char *name)
 {
-	return strcasecmp(buf_cstr(&head->field), "host") == 0;
+	return strcasecmp(buf_cstr(&head->field), name) == 0;
+}
+
+/* Two of them are two answers to one question, of which proxies may read the other one. */
+static int add_value(struct http_head *head, struct buf *to, unsigned *num, bool is_first, struct span piece)
+{
+	if (is_first && ++*num > 1)
+		return refuse(head, 400, to == &head->host ? "more than one Host" : "more than one Authorization");
+	if (buf_append(to, piece) != ERR_NONE)
+		return refuse(head, 400, to == &head->host ? "the Host is too long" : "the Authorization is too long");
+	return 0;
 }
 
 static int on_field(http_parser *parser, const char *at, size_t len)
@@ -85,12 +97,10 @@ static int on_value(http_parser *parser, const char *at, size_t len)
 	struct http_head *head = parser->data;
 	bool is_first = !head->in_value;
 	head->in_value = true;
-	if (!is_host_field(head))
-		return 0;
-	if (is_first && ++head->num_hosts > 1)
-		return refuse(head, 400, "more than one Host");
-	if (buf_append(&head->host, span_of(at, len)) != ERR_NONE)
-		return refuse(head, 400, "the Host is too long");
+	if (is_field(head, "host"))
+		return add_value(head, &head->host, &head->num_hosts, is_first, span_of(at, len));
+	if (is_field(head, "authorization"))
+		return add_value(head, &head->authorization, &head->num_authorizations, is_first, span_of(at, len));
 	return 0;
 }
 
@@ -173,6 +183,15 @@ const char *http_head_path(const struct http_head *head)
 const char *http_head_query(const struct http_head *head)
 {
 	return head->query;
+}
+
+struct span http_head_bearer(const struct http_head *head)
+{
+	static const char scheme[] = "bearer ";
+	struct span value = buf_span(&head->authorization);
+	if (value.len < sizeof scheme || strncasecmp((const char *)value.ptr, scheme, sizeof scheme - 1) != 0)
+		return (struct span){0};
+	return span_from(value, sizeof scheme - 1);
 }
 
 static bool is_ip(struct span text)

@@ -28,4 +28,6 @@ struct http_fault http_head_fault(const struct http_head *head);
 bool http_head_is_head(const struct http_head *head);      /* HEAD: no body in the response */
 const char *http_head_path(const struct http_head *head);  /* "/why", as received, without the query */
 const char *http_head_query(const struct http_head *head); /* after the '?', "" when there is none */
-bool http_host_is_safe(struct span host);                  /* an IP address or localhost, with or without a port */
+/* The credential of "Authorization: Bearer ..."; empty when there is none, or one of another scheme. */
+struct span http_head_bearer(const struct http_head *head);
+bool http_host_is_safe(struct span host); /* an IP address or localhost, with or without a port */

@@ -48,6 +48,35 @@ static void accepts_a_request_byte_by_byte(void **state)
 	assert_true(http_head_is_head(head));
 }
 
+static bool has_bearer(const char *lines, const char *expected)
+{
+	OWNED struct http_head *head = http_head_new();
+	_cleanup_(mem_freep) char *text = mem_printf("GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n%s\r\n", lines);
+	for (const char *at = text; at[1] != '\0'; at++)
+		assert_int_equal(http_head_feed(head, span_of(at, 1)), HTTP_HEAD_MORE);
+	assert_int_equal(http_head_feed(head, SPAN_LITERAL("\n")), HTTP_HEAD_OK);
+	return span_eq(http_head_bearer(head), span_of_str(expected));
+}
+
+static void a_bearer_token_is_what_follows_its_scheme(void **state)
+{
+	(void)state;
+	assert_true(has_bearer("authorization: Bearer abc.def\r\n", "abc.def"));
+	assert_true(has_bearer("AUTHORIZATION: bearer x\r\n", "x"));
+	assert_true(has_bearer("", ""));
+	assert_true(has_bearer("Authorization: Basic abc\r\n", ""));
+	assert_true(has_bearer("Authorization: Bearerabc\r\n", ""));
+	assert_true(has_bearer("Authorization: Bearer \r\n", ""));
+	assert_true(has_bearer("X-Authorization: Bearer abc\r\n", ""));
+	assert_int_equal(
+		status_of("GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer a\r\nAuthorization: Bearer "
+			  "b\r\n\r\n"),
+		400);
+	_cleanup_(mem_freep) char *text =
+		mem_printf("GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer %0600d\r\n\r\n", 1);
+	assert_int_equal(status_of(text), 400);
+}
+
 static void bytes_after_the_request_are_ignored(void **state)
 {
 	(void)state;
@@ -145,6 +174,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(reads_path_and_query_of_a_get),
 		cmocka_unit_test(accepts_a_request_byte_by_byte),
+		cmocka_unit_test(a_bearer_token_is_what_follows_its_scheme),
 		cmocka_unit_test(bytes_after_the_request_are_ignored),
 		cmocka_unit_test(D36_methods_that_change_state_are_405),
 		cmocka_unit_test(D36_a_host_name_is_403),

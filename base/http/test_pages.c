@@ -24,11 +24,23 @@ static void on_large(void *arg, struct http_request *request)
 	http_answer(request, 200, HTTP_TEXT, span_of(zeros, sizeof(zeros)));
 }
 
+static void on_end(void *arg)
+{
+	((struct test_pages *)arg)->stream = NULL;
+}
+
+static void on_stream(void *arg, struct http_request *request)
+{
+	struct test_pages *pages = arg;
+	pages->stream = http_stream_open(request, "text/event-stream", "X-More: yes\r\n", on_end, pages);
+}
+
 int test_pages_set_up(void **state)
 {
 	struct test_pages *pages = mem_new(struct test_pages);
 	const struct http_page all[] = {{"/hello", on_hello, NULL}, {"/later", on_later, pages},
-		{"/large", on_large, NULL}, {"/tree", on_hello, NULL, .is_prefix = true}};
+		{"/large", on_large, NULL}, {"/stream", on_stream, pages},
+		{"/tree", on_hello, NULL, .is_prefix = true}};
 	_Static_assert(sizeof all == sizeof pages->pages, "each has its place");
 	memcpy(pages->pages, all, sizeof all);
 	clock_fake_init(&pages->clock, 1700000000000);

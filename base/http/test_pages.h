@@ -5,14 +5,15 @@
 #include "base/core/clock.h"
 #include "base/http/http_get.h"
 
-/* /hello, /tree...: the query, at once; /later: held; /large: 8 MiB. */
+/* /hello, /tree...: the query, at once; /later: held; /large: 8 MiB; /stream: without an end. */
 struct test_pages {
 	struct clock_fake clock; /* from 2023-11-14 22:13:20 */
 	struct loop *loop;
 	struct http_server *server;
 	struct addr at;
-	struct http_request *held; /* by /later: the test answers it, else the end does */
-	struct http_page pages[4];
+	struct http_request *held;  /* by /later: the test answers it, else the end does */
+	struct http_stream *stream; /* of /stream; NULL: it has ended */
+	struct http_page pages[5];
 	char answer[2048];
 };
 

@@ -202,6 +202,22 @@ static void kubernetes_read(struct settings *settings, struct control_config *co
 	injection_read(settings, map, config);
 }
 
+/* In Kubernetes 15016 is the port of operators' commands by default, which takes root alone and no token (decision
+ * 095). */
+static void page_read(struct settings *settings, struct control_config *config)
+{
+	struct setting_node *map = setting_map(settings, settings_root(settings), "page");
+	config->page.token_file = copy_of(setting_text(settings, map, "token_file"));
+	config->page.port = (uint16_t)setting_number(settings, map, "port");
+	bool is_taken =
+		is_port_of_listen(config, config->page.port) ||
+		(config->kubernetes.is_enabled && (config->page.port == config->kubernetes.operator_port ||
+							  config->page.port == config->kubernetes.webhook_port));
+	if (config->page.token_file != NULL && is_taken)
+		setting_error(settings, map, "a port of its own for the page", "change page.port, such as to 15018",
+			"page.port is also the port of something else");
+}
+
 /* What the other folders rely on; settings without errors have it. */
 static void check_whole(const struct control_config *config)
 {
@@ -224,6 +240,7 @@ enum err control_config_read(struct settings *settings, struct control_config **
 	limits_read(settings, config);
 	tls_read(settings, config);
 	kubernetes_read(settings, config);
+	page_read(settings, config);
 	config_etcd_read(settings, config);
 	config_federation_read(settings, config);
 	config_mesh_read(settings, config);
@@ -249,6 +266,7 @@ void control_config_free(struct control_config *config)
 	mem_free(config->crl_files);
 	mem_free(config->operator_socket);
 	mem_free(config->streams_socket);
+	mem_free(config->page.token_file);
 	config_etcd_done(config);
 	config_federation_done(config);
 	config_ca_done(config);

@@ -106,6 +106,10 @@ struct control_config {
 	char *operator_socket;               /* "/run/handfast/control.sock" */
 	uint16_t streams_port, metrics_port; /* 15012, 15014 */
 	char *streams_socket;                /* NULL: none */
+	struct {
+		char *token_file; /* NULL: no page */
+		uint16_t port;    /* on 127.0.0.1 */
+	} page;
 	uint64_t leaf_ttl_ms, intermediate_ttl_ms, root_ttl_ms;
 	uint64_t root_rotate_before_ms; /* its end; 0: never by itself */
 	char *other_roots_file;         /* NULL: none */

@@ -95,6 +95,33 @@ static void kubernetes_needs_no_networks_and_has_defaults(void **state)
 	assert_int_equal(config->num_networks, 0);
 }
 
+static void the_page_has_a_token_and_a_port_of_its_own(void **state)
+{
+	(void)state;
+	const char *refused[] = {"kubernetes: {enabled: true}\npage: {token_file: /t}\n",
+		"mesh: {networks: [192.0.2.0/24]}\npage: {token_file: /t, port: 15012}\n",
+		"mesh: {networks: [192.0.2.0/24]}\npage: {token_file: /t, port: 15014}\n"};
+	for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
+		_cleanup_(settings_freep) struct settings *settings = settings_new(&control_settings);
+		struct control_config *config = NULL;
+		assert_int_equal(read_text(refused[i], &config, settings), ERR_CONFIG);
+	}
+	static const struct {
+		const char *text, *token_file;
+		uint16_t port;
+	} good[] = {{"kubernetes: {enabled: true}\n", NULL, 15016},
+		{"mesh: {networks: [192.0.2.0/24]}\npage: {token_file: /t}\n", "/t", 15016},
+		{"kubernetes: {enabled: true}\npage: {token_file: /t, port: 15018}\n", "/t", 15018}};
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+		_cleanup_(settings_freep) struct settings *settings = settings_new(&control_settings);
+		_cleanup_(control_config_freep) struct control_config *config = NULL;
+		assert_int_equal(read_text(good[i].text, &config, settings), ERR_NONE);
+		assert_int_equal(config->page.port, good[i].port);
+		assert_true(good[i].token_file == NULL ? config->page.token_file == NULL
+						       : strcmp(config->page.token_file, good[i].token_file) == 0);
+	}
+}
+
 static void kubernetes_settings_that_fit_nothing_are_errors(void **state)
 {
 	(void)state;
@@ -327,6 +354,7 @@ int main(void)
 		cmocka_unit_test(groups_of_the_key_exchange_are_read),
 		cmocka_unit_test(unknown_groups_are_refused),
 		cmocka_unit_test(kubernetes_needs_no_networks_and_has_defaults),
+		cmocka_unit_test(the_page_has_a_token_and_a_port_of_its_own),
 		cmocka_unit_test(kubernetes_settings_that_fit_nothing_are_errors),
 		cmocka_unit_test(finding_i16_the_limits_can_be_set),
 		cmocka_unit_test(policy_and_services_are_taken_whole),

@@ -129,12 +129,19 @@ static enum err may_subscribe(struct stream *stream, struct why *why)
 	return may_have(stream, 1, why);
 }
 
+static int64_t wall_s(const struct distributor *distributor)
+{
+	const struct clock *clock = loop_clock(distributor->loop);
+	return clock->wall_ms(clock) / 1000;
+}
+
 static enum err subscription_add(
 	struct stream *stream, const struct addr *destination, struct subscription **out, struct why *why)
 {
 	RETURN_IF_ERR(may_subscribe(stream, why));
 	struct subscription *subscription = mem_new(struct subscription);
 	subscription->stream = stream;
+	subscription->since_s = wall_s(stream->distributor);
 	subscription->topic = topic_take(stream->distributor, destination);
 	list_push_front(&subscription->topic->subscriptions, &subscription->of_topic);
 	subscription->topic->num_subscriptions++;

@@ -31,6 +31,17 @@ enum err distributor_policy_of(
 	const struct distributor *distributor, const struct spiffe_id *id, struct buf *out) _must_use_;
 uint64_t distributor_policy_marks(const struct distributor *distributor); /* grows with each change of the above */
 
+/* Who has asked about which destination on a stream that is open, by destination; since_s: in seconds since 1970, not
+ * before the stream. At most `max` of them; returns how many there are. */
+struct distributor_interest { /* borrowed */
+	const struct spiffe_id *id;
+	const struct addr *destination;
+	int64_t since_s;
+};
+typedef void distributor_interest_fn(void *arg, const struct distributor_interest *interest);
+uint64_t distributor_each_interest(
+	const struct distributor *distributor, uint64_t max, distributor_interest_fn *each, void *arg);
+
 const struct control_config *distributor_config(const struct distributor *distributor); /* borrowed */
 
 /* Answers about `ip` may have changed; NULL: about any. */

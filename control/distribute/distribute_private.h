@@ -18,6 +18,7 @@ struct subscription {
 	struct topic *topic;
 	struct stream *stream;
 	uint64_t sent; /* the content that was sent; 0: none yet */
+	int64_t since_s;
 	bool is_asked_again;
 };
 

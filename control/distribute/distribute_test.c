@@ -98,6 +98,34 @@ static void K14_a_policy_waits_for_its_source_and_goes_to_those_that_it_concerns
 	assert_int_equal(num_in_force, 1);
 }
 
+static unsigned num_interests;
+
+static void add_interest(void *arg, const struct distributor_interest *interest)
+{
+	struct test_stream *world = arg;
+	char text[ADDR_TEXT_MAX];
+	const struct clock *clock = loop_clock(world->loop);
+	assert_string_equal(interest->id->text, "spiffe://cluster.local/web");
+	assert_true(strncmp(addr_format(interest->destination, text), "192.0.2.", 8) == 0);
+	assert_int_equal(interest->since_s, clock->wall_ms(clock) / 1000);
+	num_interests++;
+}
+
+static void who_asks_for_what_is_known_up_to_a_bound(void **state)
+{
+	struct test_stream *world = *state;
+	num_interests = 0;
+	test_stream_hello(world, 1);
+	test_stream_subscribe(world, "192.0.2.7:80");
+	test_stream_subscribe(world, "192.0.2.8:80");
+	test_stream_subscribe(world, "192.0.2.8:81");
+	test_stream_run(world, NULL, &world->num_answers, 3);
+	assert_int_equal(distributor_each_interest(world->distributor, 10, add_interest, world), 3);
+	assert_int_equal(num_interests, 3);
+	assert_int_equal(distributor_each_interest(world->distributor, 2, add_interest, world), 3);
+	assert_int_equal(num_interests, 5);
+}
+
 static void a_stream_begins_with_hello(void **state)
 {
 	struct test_stream *world = *state;
@@ -177,6 +205,7 @@ int main(void)
 		STREAM_TEST(a_sidecar_learns_its_zone_when_it_becomes_known_and_only_once),
 		STREAM_TEST(the_mesh_comes_first_and_again_when_the_settings_change),
 		STREAM_TEST(K14_a_policy_waits_for_its_source_and_goes_to_those_that_it_concerns),
+		STREAM_TEST(who_asks_for_what_is_known_up_to_a_bound),
 		STREAM_TEST(a_stream_begins_with_hello),
 		STREAM_TEST(an_unknown_version_is_refused_with_its_reason),
 		STREAM_TEST(c4_bytes_that_are_not_a_message_end_the_stream),

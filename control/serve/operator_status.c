@@ -1,7 +1,6 @@
 #include "control/serve/operator_status.h"
 #include "base/core/mem.h"
 #include "certs/svid.h"
-#include "control/serve/operator_messages.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -201,7 +200,7 @@ static void add_certificate(void *arg, const char *kind, struct span der)
 	list->rows[list->num++] = (struct status_authority){text, der, from_s * 1000, to_s * 1000};
 }
 
-enum err operator_status(const struct serve *serve, struct buf *out)
+enum err operator_status_gather(const struct serve *serve, status_use_fn *use, void *arg)
 {
 	_cleanup_(gathering_done) struct gathering all = {.serve = serve};
 	_cleanup_(mem_freep) struct listing *list = mem_new(struct listing);
@@ -222,5 +221,15 @@ enum err operator_status(const struct serve *serve, struct buf *out)
 		.server_time_ms = serve_now_ms(serve),
 		.started_ms = serve->started_ms};
 	serve_each_condition(serve, add_condition, &status);
-	return status_encode(&status, out);
+	return use(arg, &status);
+}
+
+static enum err encode(void *out, const struct status *status)
+{
+	return status_encode(status, out);
+}
+
+enum err operator_status(const struct serve *serve, struct buf *out)
+{
+	return operator_status_gather(serve, encode, out);
 }

@@ -82,6 +82,9 @@ void serve_scrape(const struct serve *serve);              /* sets the gauges of
 /* Appends a line per obstacle to readiness; pages.h. */
 void serve_list_obstacles(const struct serve *serve, struct buf *out);
 
+/* Appends what the operators' page shows, as one JSON object. ERR_LIMIT: no room. */
+enum err serve_put_state(const struct serve *serve, struct buf *out) _must_use_;
+
 /* Every certificate of the control plane, and every root of the mesh. kind: "server", "intermediate", "root",
  * "next_bootstrap_root" and so on, as the label of control_certificate_metrics. */
 typedef void serve_certificate_fn(void *arg, const char *kind, struct span der);

@@ -243,6 +243,10 @@ TESTED_ELSEWHERE = {
     "control/control_restore.c": "test/integration/141_a_lost_or_older_store.py",
     "control/control_backup.c": "test/integration/146_backups_under_newer_sidecars.py",
     "control/control_unpack.c": "test/integration/146_backups_under_newer_sidecars.py",
+    "control/control_page.c": "test/integration/336_the_operators_page.py",
+    "control/serve/page_state.c": "test/integration/336_the_operators_page.py",
+    "control/serve/page_edges.c": "test/integration/336_the_operators_page.py",
+    "control/distribute/interests.c": "control/distribute/distribute_test.c",
     "control/control_start.c": "test/integration/053_restarts_and_drain.py",
     "sidecar/sidecar.c": "test/integration/020_a_request_travels_in_a_tunnel.py",
     "sidecar/sidecar_drain.c": "test/integration/053_restarts_and_drain.py",
@@ -395,8 +399,9 @@ MAY_USE = {
     "control/registry": CORE + ("certs", "control/config", "control/store"),
     "control/attest": CORE + ("base/net", "certs", "control/config:workload_entry", "control/registry", "control/store"),
     "control/distribute": CORE + ("base/pb", "base/rpc", "certs:digest", "control/config", "control/registry", "policy", "proto"),
-    "control/serve": BASE + ("certs", "proto", "control/"),
+    "control/serve": BASE + ("certs", "proto", "control/", "third_party/jansson"),  # the page's state
     "control/kube": BASE + ("certs", "control/", "third_party/jansson"),
+    "control/page": CORE + ("base/http", "certs:digest"),
     "control": BASE + ("certs", "control/", "third_party/"),
     # Injection is pure, and what is printed and what is checked must be what the webhook does.
     "cli/cluster": BASE + ("certs:describe", "certs:expiry", "certs:pem", "cli:show", "control/kube:inject", "third_party/jansson", "third_party/yaml"),
