@@ -22,7 +22,7 @@ struct ends {
 	int64_t within_s, now_s;
 	json_t *rows;
 	unsigned num_ending;
-	const struct why *no_sidecar; /* a sidecar should be here, and why none is; NULL: none should */
+	struct why no_sidecar; /* a sidecar should be here, and why none is; err ERR_NONE: none should */
 };
 
 static void add_end(struct ends *ends, const char *kind, const char *name, int64_t from_s, int64_t to_s)
@@ -148,7 +148,7 @@ static void report_control(
 	if (line->json)
 		show_json(json_pack("{s:s, s:b, s:o, s:O, s:o*}", "checked", "control plane", "ready", true,
 			"conditions", conditions, "certificates", ends->rows, "sidecar",
-			ends->no_sidecar == NULL ? NULL : why_json(ends->no_sidecar)));
+			ends->no_sidecar.err == ERR_NONE ? NULL : why_json(&ends->no_sidecar)));
 	else
 		print_ends(ends);
 	if (!line->json)
@@ -182,21 +182,20 @@ static enum cli_exit check_without_sidecar(struct command_line *line, struct end
 {
 	bool has_control = access(COMMANDS_SOCKET, F_OK) == 0;
 	const char *trace = sidecar_trace_find();
-	struct why why = {0};
+	struct why *why = &ends->no_sidecar;
 	if (trace == NULL && has_control && !line->json)
 		puts("no sidecar answers at " COMMANDS_ADMIN);
 	if (trace == NULL)
 		return has_control ? check_control_plane(line, ends) : cluster_check(line);
-	(void)why_set(&why, ERR_UNAVAILABLE, "a sidecar that answers at its admin endpoint",
+	(void)why_set(why, ERR_UNAVAILABLE, "a sidecar that answers at its admin endpoint",
 		"start it (handfast-sidecar --config FILE, as its user), or give --admin; for the control plane alone "
 		"give --socket " COMMANDS_SOCKET ", for a cluster --cluster",
 		"no sidecar answers at " COMMANDS_ADMIN ", and one belongs here: %s", trace);
-	ends->no_sidecar = &why;
 	if (!has_control || !line->json)
-		(void)command_line_fail(line, why.err, &why);
+		(void)command_line_fail(line, why->err, why);
 	if (has_control)
 		(void)check_control_plane(line, ends);
-	return cli_exit_of(why.err);
+	return cli_exit_of(why->err);
 }
 
 static enum cli_exit check(struct command_line *line, struct ends *ends)

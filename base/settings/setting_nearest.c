@@ -17,9 +17,13 @@ struct folded {
 
 static char fold_one(char one)
 {
-	if (one >= 'A' && one <= 'Z')
-		return (char)(one - 'A' + 'a');
-	return one == '.' || one == '-' ? '_' : one;
+	static const char capitals[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ", small[] = "abcdefghijklmnopqrstuvwxyz";
+	const char *at = one == '\0' ? NULL : strchr(capitals, one);
+	if (at != NULL)
+		return small[at - capitals];
+	if (one == '.' || one == '-')
+		return '_';
+	return one;
 }
 
 static struct folded fold(struct span name)

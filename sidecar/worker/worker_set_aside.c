@@ -44,7 +44,7 @@ static void answer(void *arg, void *slots, unsigned num)
 	size_t total = 0;
 	for (unsigned i = 0; i < num; i++)
 		total += of_workers[i].num;
-	struct addr *all = total == 0 ? NULL : mem_calloc(total, sizeof(*all));
+	struct addr *all = mem_calloc(total + 1, sizeof(*all));
 	size_t at = 0;
 	for (unsigned i = 0; i < num; i++)
 		for (size_t k = 0; k < of_workers[i].num; k++)
