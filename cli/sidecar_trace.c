@@ -7,12 +7,12 @@
 
 #define RULES_ADDRESS "169.254.15.6" /* which handfast-init adds to lo */
 
-/* The defaults of the sidecar's settings. */
+/* The socket by default, and the settings of the package's unit. */
 static const struct {
 	const char *path, *clause;
 } TRACES[] = {
 	{"/run/handfast/sidecar.sock", "its admin socket /run/handfast/sidecar.sock is there"},
-	{"/var/lib/handfast-sidecar", "its state_dir /var/lib/handfast-sidecar is there"},
+	{"/etc/handfast/sidecar.yaml", "its settings /etc/handfast/sidecar.yaml are there"},
 };
 
 static bool has_rules(void)

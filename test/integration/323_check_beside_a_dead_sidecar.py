@@ -16,12 +16,11 @@ def arrange(story):
     story.mesh = Mesh(story, hosts=("client",), outsiders=("bare",), leaf_ttl="1h")
 
 
-def _check(story, host, *words, control=True, stale=False):
+def _check(story, host, *words, control=True, more=()):
     """(exit code, stdout, stderr), in a /run of its own."""
     make = ["mount -t tmpfs none /run", "mkdir /run/handfast"]
     make += ["ln -s %s /run/handfast/control.sock" % story.mesh.control.socket] if control else []
-    make += ["touch /run/handfast/sidecar.sock"] if stale else []
-    script = " && ".join(make + ["exec \"$@\""])
+    script = " && ".join([*make, *more, "exec \"$@\""])
     done = host.run(["unshare", "-m", "sh", "-c", script, "sh", story.binary("handfast"), "check", *words], check=False,
                     env={**os.environ, "KUBECONFIG": "", "HOME": "/nowhere"})
     return done.returncode, done.stdout, done.stderr
@@ -43,7 +42,7 @@ def shows_that_a_dead_sidecar_is_no_success_of_the_control_plane(story):
     code, out, err = _check(story, story.mesh.client)
     expect_eq(code, 69, "the exit code")
     expect_in(NO_SIDECAR + ", and one belongs here: interception rules are there", err, "the error")
-    expect_in("fix: start it (handfast-sidecar --config FILE", err, "the error")
+    expect_in("fix: start it (systemctl start handfast-sidecar)", err, "the error")
     expect_in(CONTROL, out, "what is reported besides")
     code, out, _ = _check(story, story.mesh.client, "--output", "json")
     page = json.loads(out)
@@ -60,8 +59,10 @@ def shows_that_without_a_control_plane_it_names_the_address_too(story):
     expect_in("start it", err, "the error")
 
 
-def shows_that_a_sidecar_without_rules_is_missed_by_its_socket(story):
-    code, _, err = _check(story, story.mesh.net.control, stale=True)
-    expect_eq(code, 69, "the exit code")
-    expect_in("its admin socket /run/handfast/sidecar.sock is there", err, "the error")
-    expect(NO_SIDECAR in err, err)
+def shows_that_a_sidecar_without_rules_is_missed_by_its_files(story):
+    for more, sign in ((["touch /run/handfast/sidecar.sock"], "its admin socket /run/handfast/sidecar.sock is there"),
+                       (["mount -t tmpfs none /etc", "mkdir /etc/handfast", "touch /etc/handfast/sidecar.yaml"],
+                        "its settings /etc/handfast/sidecar.yaml are there")):
+        code, _, err = _check(story, story.mesh.net.control, more=more)
+        expect_eq(code, 69, "the exit code with " + sign)
+        expect_in(NO_SIDECAR + ", and one belongs here: " + sign, err, "the error")
