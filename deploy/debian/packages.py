@@ -54,7 +54,7 @@ PACKAGES = [
     Package("//sidecar:handfast-sidecar", """data plane of the service mesh Handfast
 Runs beside a workload and carries its TCP connections to the sidecars of other
 workloads through mutually authenticated TLS 1.3. The workload is not changed.""", "usr/sbin", 8,
-            user=("handfast-sidecar", 1337), unit="handfast-sidecar.service", secrets="/etc/handfast/token", depends="passwd",
+            user=("handfast-sidecar", 1337), unit="handfast-sidecar.service", on_upgrade="reload", secrets="/etc/handfast/token", depends="passwd",
             recommends="handfast, handfast-init",
             files={"etc/handfast/sidecar.yaml": "deploy/debian/handfast-sidecar.yaml",
                    "usr/lib/tmpfiles.d/handfast-sidecar.conf": "deploy/debian/handfast.tmpfiles",

@@ -104,10 +104,10 @@ class Machine:
     def shell(self, script, **options):
         return self.run("sh", "-ec", script, **options)
 
-    def start(self, *argv):
+    def start(self, *argv, **options):
         """A program of the host in this machine's network."""
-        return subprocess.Popen(["ip", "netns", "exec", self.name, *map(str, argv)], stdin=subprocess.DEVNULL,
-                                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        quiet = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
+        return subprocess.Popen(["ip", "netns", "exec", self.name, *map(str, argv)], **{**quiet, **options})
 
     def log_of(self, unit):
         return self.run("journalctl", "--no-pager", "-o", "cat", "-u", unit).stdout

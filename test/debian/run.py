@@ -11,6 +11,7 @@ import os
 import pathlib
 import re
 import shutil
+import subprocess
 import sys
 import tempfile
 import time
@@ -25,8 +26,26 @@ import units  # noqa: E402
 OLD = "0.0.9-1"
 NAMES = [package.name for package in packages.PACKAGES]
 BUILD, MAKE = str(ROOT / "deploy/debian/build_packages.sh"), str(ROOT / "test/minimal_debian.sh")
-SERVER = "import http.server; http.server.test(http.server.SimpleHTTPRequestHandler, port=8000, bind='0.0.0.0')"
+SERVER = """import http.server as h
+h.SimpleHTTPRequestHandler.protocol_version = 'HTTP/1.1'
+h.ThreadingHTTPServer(('0.0.0.0', 8000), h.SimpleHTTPRequestHandler).serve_forever()"""
 CLIENT = "import urllib.request as r; print(r.urlopen('http://192.0.2.3:8000/', timeout=10).status)"
+# Until its input ends: requests on a connection that stays open, and as many on new ones; prints how many of each were answered.
+CALLS = """import http.client as h, select, sys, time
+def ask(http):
+    http.request('GET', '/')
+    answer = http.getresponse()
+    answer.read()
+    return answer.status == 200
+kept, old, new = h.HTTPConnection('192.0.2.3', 8000, timeout=10), 0, 0
+kept.connect()
+kept.auto_open = 0
+while not select.select([sys.stdin], [], [], 0.02)[0]:
+    old += ask(kept)
+    http = h.HTTPConnection('192.0.2.3', 8000, timeout=10)
+    new += ask(http)
+    http.close()
+print(old, new)"""
 
 
 def debs(folder, *names):
@@ -213,8 +232,10 @@ def the_units_are_valid_and_confined(debian):
 
 
 def reload_reads_the_settings(debian):
+    before = debian.db.run("systemctl", "show", "-P", "MainPID", "handfast-sidecar").stdout
     debian.db.shell("echo 'log: {level: debug}' >>/etc/handfast/sidecar.yaml; systemctl reload handfast-sidecar")
-    wait_until("log.level in force", lambda: "log.level" in debian.db.log_of("handfast-sidecar"), 10)
+    wait_until("a new main process", lambda: debian.db.run("systemctl", "show", "-P", "MainPID", "handfast-sidecar").stdout != before, 10)
+    expect(" debug " in debian.db.log_of("handfast-sidecar"), "log.level is not in force")
     debian.control.shell("echo 'log: {level: debug}' >>/etc/handfast/control.yaml; systemctl reload handfast-control")
     wait_until("log.level in force", lambda: "log.level" in debian.control.log_of("handfast-control"), 10)
     debian.db.shell("systemctl reload handfast-init && handfast-init check --profile host")
@@ -227,8 +248,11 @@ def kept(machine, *paths):
     return machine.run("sha256sum", *paths).stdout
 
 
-def an_upgrade_keeps_settings_and_state(debian):
-    states = {}
+def an_upgrade_keeps_settings_state_and_connections(debian):
+    """A call that fails ends the client with an exception."""
+    states, calls = {}, debian.shop.start("/usr/bin/python3", "-c", CALLS, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                          stderr=subprocess.STDOUT, text=True)
+    debian.others.append(calls)
     for machine, kind in ((debian.control, "control"), (debian.shop, "sidecar"), (debian.db, "sidecar")):
         key = machine.shell("find /var/lib/handfast-%s -type f -path '*key*' ! -name epoch" % kind).stdout.split()
         expect(key, "no key in the state of %s" % machine.name)
@@ -238,10 +262,16 @@ def an_upgrade_keeps_settings_and_state(debian):
     for machine, (paths, sums) in states.items():
         now = kept(machine, *paths)
         expect(now == sums, "%s: settings or keys have changed: %s, now %s" % (machine.name, sums, now))
+    output = calls.communicate("", timeout=30)[0]
+    expect(calls.returncode == 0, "a call failed during the upgrade: %s" % output[-1500:])
+    print("    answered during the upgrade: %s on one connection, %s on new ones; none failed" % tuple(output.split()))
     for machine in (debian.shop, debian.db):
         machine.run("handfast-sidecar", "wait")
         machine.run("handfast-init", "check", "--profile", "host")
-    call(debian)
+        version = machine.run("handfast-sidecar", "--version").stdout.split()[1]
+        expect("%s for cluster.local" % version in machine.log_of("handfast-sidecar"), "no new process")
+        expect(machine.run("systemctl", "show", "-P", "NRestarts,ActiveState", "handfast-sidecar").stdout.split() == ["0", "active"],
+               "the unit was restarted")
 
 
 def has_rules(machine):
@@ -277,7 +307,7 @@ CHECKS = [makes_the_packages, the_same_commit_gives_the_same_bytes, makes_a_mini
           refuses_a_number_that_is_taken, apt_installs_all_of_them, the_settings_do_not_start_before_they_are_edited,
           purge_removes_everything, three_machines_boot, installs_the_control_plane, installs_the_sidecars,
           the_first_call_is_encrypted, the_rules_work, the_units_are_valid_and_confined, reload_reads_the_settings,
-          an_upgrade_keeps_settings_and_state, a_machine_that_starts_again_has_rules_and_sidecar,
+          an_upgrade_keeps_settings_state_and_connections, a_machine_that_starts_again_has_rules_and_sidecar,
           removal_keeps_settings_and_state, a_purge_of_running_programs_removes_everything]
 
 
