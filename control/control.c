@@ -81,7 +81,7 @@ static enum err shut_out_of_keys(struct control *control, struct why *why)
 	const char *streams_folder = unix_folder == NULL ? socket_folder : unix_folder;
 	RETURN_IF_ERR(check_socket_folder(control, streams_folder, why));
 	char *read[13 + CONTROL_RESOLVER_PATHS_MAX + CONTROL_FEDERATION_PATHS_MAX + CRL_FILES_MAX] = {NULL};
-	struct confine_path paths[16 + CONTROL_RESOLVER_PATHS_MAX + CONTROL_FEDERATION_PATHS_MAX + CRL_FILES_MAX] = {
+	struct landlock_path paths[16 + CONTROL_RESOLVER_PATHS_MAX + CONTROL_FEDERATION_PATHS_MAX + CRL_FILES_MAX] = {
 		{control->state.store_folder, true}, {socket_folder, true}, {streams_folder, true}};
 	size_t num_read = settings_paths(control, read);
 	num_read += control_kubernetes_paths(control, read + num_read);
@@ -94,7 +94,7 @@ static enum err shut_out_of_keys(struct control *control, struct why *why)
 	for (size_t i = 0; i < control->config->num_crl_files; i++)
 		read[num_read++] = control_readable_path(control, control->config->crl_files[i]);
 	for (size_t i = 0; i < num_read; i++)
-		paths[3 + i] = (struct confine_path){read[i], false};
+		paths[3 + i] = (struct landlock_path){read[i], false};
 	enum err err = confine_network(control->state.key_folder, paths, 3 + num_read, why);
 	for (size_t i = 0; i < num_read; i++)
 		mem_free(read[i]);

@@ -115,6 +115,7 @@ static enum cli_exit run_with(const struct sidecar_options *options, struct side
 static enum cli_exit run(struct command_line *line, struct sidecar_config *config)
 {
 	struct sidecar_options options = {.release = HANDFAST_VERSION,
+		.settings_file = command_line_value(line, "config"),
 		.on_reload = on_reload,
 		.takes_over = command_line_has(line, "take-over"),
 		.arg = line};
@@ -149,6 +150,7 @@ static enum cli_exit run_upgraded(struct command_line *line, struct sidecar_conf
 {
 	struct upgrade upgrade = {.line = line, .result = result};
 	struct sidecar_options options = {.release = HANDFAST_VERSION,
+		.settings_file = command_line_value(line, "config"),
 		.on_reload = on_upgraded_reload,
 		.takes_over = true,
 		.uses_its_output = true,

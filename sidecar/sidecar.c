@@ -5,7 +5,6 @@
 #include "base/core/mem.h"
 #include "base/net/passed_sockets.h"
 #include "base/net/service_manager.h"
-#include "base/sandbox/sandbox.h"
 #include "sidecar/process.h"
 #include <stdio.h>
 #include <unistd.h>
@@ -248,8 +247,6 @@ static void warn_of_conntrack(const struct socket_keepalive *keepalive)
 static enum err parts_make(struct sidecar *sidecar, struct why *why)
 {
 	shared_make(sidecar); /* what sidecar_free() ends */
-	if (sidecar->options.takes_over)
-		RETURN_IF_ERR(sidecar_take_over_begin(sidecar, why));
 	bool is_tproxy = sidecar->config->interception == INTERCEPTION_TPROXY;
 	RETURN_IF_ERR(is_tproxy ? process_keep_net_raw(why) : process_drop_net_raw(why));
 	RETURN_IF_ERR(workers_make(sidecar, why));
@@ -257,6 +254,18 @@ static enum err parts_make(struct sidecar *sidecar, struct why *why)
 	RETURN_IF_ERR(sidecar_interfaces_open(sidecar, why));
 	sidecar_take_over_rest(sidecar);
 	return ERR_NONE;
+}
+
+static enum err take_over_begin(struct sidecar *sidecar, struct why *why)
+{
+	enum err err = sidecar_take_over_begin(sidecar, why);
+	if (err == ERR_NONE)
+		return ERR_NONE;
+	sidecar_take_over_stop(sidecar);
+	settings_record_free(sidecar->in_force);
+	sidecar_config_free(sidecar->config);
+	mem_free(sidecar);
+	return err;
 }
 
 enum err sidecar_new(
@@ -267,6 +276,8 @@ enum err sidecar_new(
 	sidecar->config = config;
 	CHECK(config->record != NULL);
 	sidecar->in_force = TAKE_PTR(config->record);
+	if (options->takes_over) /* first: the access log is of its output */
+		RETURN_IF_ERR(take_over_begin(sidecar, why));
 	enum err err = parts_make(sidecar, why);
 	if (err != ERR_NONE) {
 		sidecar_free(sidecar);
@@ -277,16 +288,6 @@ enum err sidecar_new(
 	warn_of_limits(sidecar);
 	*out = sidecar;
 	return ERR_NONE;
-}
-
-/* After the listeners and the state folder are open, before the first byte from the network is read. */
-static void confine(void)
-{
-	struct why why = {0};
-	if (!sandbox_is_built_in())
-		log_notice(COMPONENT, "built with a sanitizer: no system call filter");
-	else if (sandbox_enter(SANDBOX_SIDECAR, &why) != ERR_NONE)
-		log_why(LOG_LEVEL_WARNING, COMPONENT, "running without a system call filter", &why);
 }
 
 void sidecar_note_serving(struct sidecar *sidecar)
@@ -300,7 +301,8 @@ void sidecar_note_serving(struct sidecar *sidecar)
 
 enum err sidecar_run(struct sidecar *sidecar)
 {
-	confine();
+	/* After the listeners and the state folder are open, before the first byte from the network is read. */
+	sidecar_confine(sidecar);
 	workers_start(sidecar);
 	sidecar_signals_start(sidecar);
 	sidecar_gauges_start(sidecar);

@@ -8,6 +8,7 @@ struct sidecar;
 
 struct sidecar_options { /* all borrowed */
 	const char *release;
+	const char *settings_file; /* which stays readable, for on_reload; NULL: none */
 	/* Reads the settings again, for SIGHUP; NULL: they have errors, which it has logged, and the old ones stay. */
 	struct sidecar_config *(*on_reload)(void *arg);
 	bool takes_over;               /* from the sidecar that answers at the admin socket */

@@ -184,6 +184,9 @@ void sidecar_signals_stop(struct sidecar *sidecar);
 void sidecar_drain(struct sidecar *sidecar);
 void sidecar_end_after_hand_over(struct sidecar *sidecar); /* when no connection is open, and at the deadline */
 
+/* sidecar_confine.c */
+void sidecar_confine(const struct sidecar *sidecar); /* before the first thread */
+
 /* sidecar_interfaces.c */
 enum err sidecar_interfaces_open(struct sidecar *sidecar, struct why *why) _must_use_;
 

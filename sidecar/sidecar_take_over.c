@@ -45,8 +45,10 @@ enum err sidecar_take_over_begin(struct sidecar *sidecar, struct why *why)
 	RETURN_IF_ERR(socket_connect_unix(sidecar->config->admin_socket, &fd, why));
 	RETURN_IF_ERR(same_user(fd, why));
 	RETURN_IF_ERR(ask(fd, &take_over->sockets, why));
-	if (sidecar->options.uses_its_output)
+	if (sidecar->options.uses_its_output) {
 		RETURN_IF_ERR(passed_sockets_use_outputs(take_over->sockets, why));
+		log_reopen();
+	}
 	take_over->fd = TAKE_FD(fd);
 	take_over->is_open = true;
 	log_notice(COMPONENT, "preparing to take over; %zu listening sockets have come",

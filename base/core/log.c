@@ -263,6 +263,14 @@ void log_open(const char *name)
 	atomic_store_explicit(&sink, line_out_new(STDERR_FILENO, gap_line), memory_order_release);
 }
 
+void log_reopen(void)
+{
+	struct line_out *before = atomic_load_explicit(&sink, memory_order_relaxed);
+	CHECK(before != NULL);
+	atomic_store_explicit(&sink, line_out_new(STDERR_FILENO, gap_line), memory_order_release);
+	line_out_free(before);
+}
+
 uint64_t log_num_lost(void)
 {
 	const struct line_out *out = atomic_load_explicit(&sink, memory_order_acquire);

@@ -13,6 +13,8 @@ void log_set_json(bool json);
 /* To be called first in main(), before the process drops privileges. `program` (borrowed) is part of every line. From
  * now on lines are written without blocking. Closed standard descriptors are opened as /dev/null. */
 void log_open(const char *program);
+/* Standard error is another file now. While there is one thread. */
+void log_reopen(void);
 uint64_t log_num_lost(void); /* lines dropped since log_open() because the reader was too slow */
 bool log_enabled(enum log_level level);
 

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "base/core/err.h"
-#include <stdbool.h>
+#include "base/sandbox/landlock.h"
 #include <stddef.h>
 
 /* The signer: no core dumps, no ptrace, no new privileges, and no system calls but those for files and its one socket
@@ -18,9 +18,5 @@ enum err confine_signer(struct why *why) _must_use_;
  * is made later. ERR_UNSUPPORTED: as below. */
 enum err confine_command(const char *key_folder, struct why *why) _must_use_;
 
-struct confine_path {
-	const char *path;
-	bool may_write;
-};
 enum err confine_network(
-	const char *key_folder, const struct confine_path *paths, size_t num_paths, struct why *why) _must_use_;
+	const char *key_folder, const struct landlock_path *paths, size_t num_paths, struct why *why) _must_use_;

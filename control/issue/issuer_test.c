@@ -287,7 +287,7 @@ static void W24_C17_S7_once_confined_the_network_process_cannot_reach_the_keys(v
 	assert_int_equal(access(key, R_OK), 0);
 	pid_t pid = fork();
 	if (pid == 0) {
-		struct confine_path paths[] = {{own, true}};
+		struct landlock_path paths[] = {{own, true}};
 		if (confine_network(world->folder, paths, 1, NULL) != ERR_NONE)
 			_exit(1);
 		FILE *file = fopen(database, "w");
@@ -305,7 +305,7 @@ static void fails_when_a_listed_path_is_above_the_keys(void **state)
 	struct world *world = *state;
 	pid_t pid = fork();
 	if (pid == 0) {
-		struct confine_path paths[] = {{world->parent, false}};
+		struct landlock_path paths[] = {{world->parent, false}};
 		_exit(confine_network(world->folder, paths, 1, NULL) == ERR_UNSUPPORTED ? 7 : 1);
 	}
 	int status = 0;

@@ -5,6 +5,7 @@ Rows: L13.
     control [network process, signer] --- client: [sidecar, two workers] ==tunnel==> server: [sidecar] -> echo"""
 
 import os
+import shutil
 import signal
 
 from handfast_harness import Mesh, StreamServer, expect, expect_eq, expect_in
@@ -46,6 +47,37 @@ def finding_l13_the_control_plane_and_its_signer_are_confined(story):
     signers = _children(pid)
     expect_eq(len(signers), 1, "children of the control plane")
     _all_confined(signers[0], 1)
+
+
+def _no_core(pid):
+    """Not dumpable: its files in /proc are root's, so no process of its user reads its memory."""
+    expect_eq(os.stat("/proc/%d/environ" % pid).st_uid, 0, "owner of the files of %d in /proc" % pid)
+    with open("/proc/%d/limits" % pid) as file:
+        core = next(line for line in file if line.startswith("Max core file size")).split()[4:6]
+    expect_eq(core, ["0", "0"], "limits of core files of %d" % pid)
+
+
+def shows_that_no_core_has_a_key(story):
+    control = story.mesh.control.process.pid
+    for pid in [control, *_children(control), *(sidecar.process.pid for sidecar in story.mesh.sidecars.values())]:
+        _no_core(pid)
+
+
+def shows_that_a_sidecar_opens_only_the_files_of_its_settings(story):
+    """A reload of settings that lie elsewhere is refused by the kernel; replaced in their own folder they are read."""
+    sidecar = story.mesh.sidecar("client")
+    elsewhere = os.path.join(story.folder("elsewhere"), "sidecar.yaml")
+    os.chmod(os.path.dirname(elsewhere), 0o755)
+    shutil.copy(sidecar.path, elsewhere)
+    os.chmod(elsewhere, 0o644)
+    os.rename(sidecar.path, sidecar.path + ".before")
+    os.symlink(elsewhere, sidecar.path)
+    sidecar.process.signal(signal.SIGHUP)
+    sidecar.process.wait_for_log("Permission denied")
+    os.unlink(sidecar.path)
+    os.rename(sidecar.path + ".before", sidecar.path)
+    sidecar.reload({"drain_minimum": "1s"})
+    sidecar.process.wait_for_log("drain_minimum")
 
 
 def shows_that_traffic_and_renewals_work(story):

@@ -75,8 +75,12 @@ def shows_that_callers_never_hear_of_a_drain(story):
 
 
 def shows_that_the_command_upgrades_and_waits(story):
+    """Through a pipe, as in a script: the new process writes to the log of the one before, not to the pipe."""
     before, old = story.server.process.pid, story.server.process
-    expect("upgraded" in story.server.command("upgrade"), "the command does not report that it is done")
+    shown = story.mesh.server.run(["sh", "-c", '"$0" upgrade --config "$1" 2>&1 | cat', story.binary("handfast-sidecar"),
+                                   story.server.path], uid=SIDECAR_UID).stdout
+    expect("upgraded" in shown and "serving" not in shown, "the command shows %r" % shown)
+    old.wait_for_log("taken over after")
     expect_eq(old.wait_for_exit(10), 0, "exit code of the process that was upgraded")
     pid = int(story.mesh.server.run(["pidof", "handfast-sidecar"]).stdout.split()[0])
     expect(pid != before, "the process is the same one")

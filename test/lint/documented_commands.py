@@ -83,7 +83,7 @@ ELSEWHERE = {
     OPERATIONS: {
         "(umask 077; openssl rand -base64 24 >/etc/handfast/keys.passphrase": ("test/harness/handfast_harness/control_planes.py", '"export", "--to"'),
         "setpriv --reuid 1337 --regid 1337 --clear-groups handfast-sidecar upgrade": (
-            "test/integration/340_a_sidecar_is_upgraded_in_place.py", 'command("upgrade")'),
+            "test/integration/340_a_sidecar_is_upgraded_in_place.py", '"$0" upgrade --config'),
         "(umask 077; openssl rand -hex 32 >/etc/handfast/page.token": ("test/integration/336_the_operators_page.py", "secrets.token_hex(32)"),
         "handfast federation list": ("test/integration/261_partners_that_misbehave.py", '"federation", "list"'),
         "handfast ca crl > mesh.crl": ("test/integration/211_certificates_are_revoked.py", '"-CRLfile"'),
