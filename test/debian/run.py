@@ -231,6 +231,12 @@ def the_units_are_valid_and_confined(debian):
     expect(refused == [], "; ".join(refused))
 
 
+def the_programs_confine_themselves(debian):
+    """The unit's filter leaves them the calls for it."""
+    for machine, name in ((debian.control, "handfast-control"), (debian.shop, "handfast-sidecar"), (debian.db, "handfast-sidecar")):
+        expect("running without" not in machine.log_of(name), "%s on %s: %s" % (name, machine.name, machine.log_of(name)[:2000]))
+
+
 def reload_reads_the_settings(debian):
     before = debian.db.run("systemctl", "show", "-P", "MainPID", "handfast-sidecar").stdout
     debian.db.shell("echo 'log: {level: debug}' >>/etc/handfast/sidecar.yaml; systemctl reload handfast-sidecar")
@@ -306,7 +312,8 @@ def a_purge_of_running_programs_removes_everything(debian):
 CHECKS = [makes_the_packages, the_same_commit_gives_the_same_bytes, makes_a_minimal_machine,
           refuses_a_number_that_is_taken, apt_installs_all_of_them, the_settings_do_not_start_before_they_are_edited,
           purge_removes_everything, three_machines_boot, installs_the_control_plane, installs_the_sidecars,
-          the_first_call_is_encrypted, the_rules_work, the_units_are_valid_and_confined, reload_reads_the_settings,
+          the_first_call_is_encrypted, the_rules_work, the_units_are_valid_and_confined, the_programs_confine_themselves,
+          reload_reads_the_settings,
           an_upgrade_keeps_settings_state_and_connections, a_machine_that_starts_again_has_rules_and_sidecar,
           removal_keeps_settings_and_state, a_purge_of_running_programs_removes_everything]
 
