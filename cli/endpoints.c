@@ -70,7 +70,11 @@ static void print_page(const json_t *page)
 	print_zone(json_object_get(page, "zone"));
 	for (size_t i = 0; i < json_array_size(destinations); i++)
 		print_destination(json_array_get(destinations, i));
-	if (json_array_size(destinations) == 0)
+	long long total = json_integer_value(json_object_get(page, "total"));
+	if (total > (long long)json_array_size(destinations))
+		printf("%lld further destinations, of which no more is shown, or which have no answer yet\n",
+			total - (long long)json_array_size(destinations));
+	if (total == 0)
 		puts("no destination is known yet");
 }
 

@@ -8,7 +8,10 @@
 #include "sidecar/worker/worker_set_aside.h"
 #include <stdio.h>
 
-enum { DESTINATIONS_MAX = 1000, ENDPOINTS_MAX = 10000 /* on the page, of all destinations */ };
+enum {
+	DESTINATIONS_MAX = 1000,
+	ENDPOINTS_MAX = 2000 /* of all destinations: the page stays below what a command reads */
+};
 
 struct endpoints_page {
 	const struct sidecar *sidecar;
@@ -94,7 +97,7 @@ static bool add_destination(void *arg, const struct answer *answer)
 			kinds[answer->kind], "service",
 			page_text(answer->kind == DESTINATION_MESHED ? answer->reason : NULL), "num_endpoints",
 			(json_int_t)answer->num_endpoints, "endpoints", endpoints));
-	return json_array_size(page->destinations) < DESTINATIONS_MAX;
+	return json_array_size(page->destinations) < DESTINATIONS_MAX && page->num_endpoints < ENDPOINTS_MAX;
 }
 
 /* --- the page --- */

@@ -156,6 +156,13 @@ def finding_o6_each_command_of_the_sidecar_ends_with_the_documented_code(story):
     gone = story.mesh.client.run([story.binary("handfast-sidecar"), "drain", "--config", story.client.path], uid=1337,
                                  check=False)
     expect_eq(gone.returncode, 69, "drain without a sidecar")
+    expect_in("the admin socket %s does not exist" % story.client.settings["admin_socket"], gone.stderr, "drain")
+    expect_in("pass the socket of its settings: --admin_socket PATH, or --config FILE", gone.stderr, "drain")
+    lost = story.mesh.client.run([story.binary("handfast-sidecar"), "wait", "--timeout=300ms", "--config",
+                                  story.client.path], uid=1337, check=False)
+    expect_eq(lost.returncode, 1, "wait for a sidecar that does not run")
+    expect_in("no sidecar answers at the metrics port, 127.0.0.1:15020", lost.stderr, "wait")
+    expect_in("--ports.metrics PORT, or --config FILE", lost.stderr, "wait")
     hook = story.mesh.client.run([story.binary("handfast-sidecar"), "drain"], uid=1337, check=False)
     expect_eq(hook.returncode, 69, "drain by a preStop hook, without the settings file: " + hook.stderr)
     expect_in("/run/handfast/sidecar.sock", hook.stderr, "the socket that it used")
