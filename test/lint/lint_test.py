@@ -3,6 +3,7 @@
 
 import pathlib
 import sys
+import tempfile
 import unittest
 import unittest.mock
 
@@ -14,6 +15,7 @@ import documents
 import monitoring
 import reference
 import retired_words
+import site_check
 import sleeps
 import threats
 
@@ -349,6 +351,35 @@ class DocumentNames(unittest.TestCase):
         self.assertEqual(self._findings("```python\nnone()\n```\n```\nconn_end() --> `a/b`\n```\n`conn_end()`"), [])
         self.assertEqual(self._findings("\n```\na -> conn_end()\nnone()\n```\n"),
                          ["x.md:4: `none()`: no function of this name is defined"])
+
+
+class Site(unittest.TestCase):
+    def findings(self, first):
+        """Of a site of two pages, whose first has these tags."""
+        with tempfile.TemporaryDirectory() as folder:
+            site = pathlib.Path(folder).resolve()
+            (site / "docs").mkdir()
+            (site / "docs" / "a.html").write_text(first)
+            (site / "index.html").write_text('<h1 id="top">first</h1>')
+            return site_check.check(site)[1]
+
+    def test_links_to_what_is_there_and_to_other_hosts_are_no_finding(self):
+        self.assertEqual([], self.findings(
+            '<p id=x><a href="../index.html#top">a</a><a href="#x">b</a><a href="https://example.org/">c</a><img src="data:,">'))
+
+    def test_a_link_that_leads_nowhere_is_named(self):
+        self.assertEqual(["docs/a.html:1: b.html: no such file in the site", "docs/a.html:2: ../index.html#down: no such anchor",
+                          "docs/a.html:2: ../../elsewhere: no such file in the site"],
+                         self.findings('<a href="b.html">\n<a href="../index.html#down"><a href="../../elsewhere">'))
+
+    def test_what_is_loaded_from_another_host_is_named(self):
+        self.assertEqual(["docs/a.html:1: https://example.org/x.js: is loaded from elsewhere",
+                          "docs/a.html:1: //example.org/x.css: is loaded from elsewhere"],
+                         self.findings('<script src="https://example.org/x.js"></script><link href="//example.org/x.css">'))
+
+    def test_lists_are_indented_by_four_for_mkdocs(self):
+        self.assertEqual("text\n\n1. one\n\n    ```sh\n    a\n    ```\n\n    - inner\n\nend\n",
+                         site_check.build.for_mkdocs("text\n1. one\n\n   ```sh\n   a\n   ```\n\n   - inner\n\nend\n"))
 
 
 class Sleeps(unittest.TestCase):

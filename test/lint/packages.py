@@ -20,7 +20,7 @@ TESTS = DEMO + ("test/lint/apt-packages.txt",)
 LISTS = {"docker": DEMO, "bench": TESTS + ("bench/apt-packages.txt",), "test/kube": TESTS + ("test/kube/apt-packages.txt",),
          "test/arm64": TESTS + ("docker/apt-packages-arm64.txt", "test/arm64/apt-packages.txt")}
 # Not from Debian: a tool of another registry or one of Handfast's programs; or run only where it exists.
-NOT_DEBIAN = {"docker", "go", "systemctl"}
+NOT_DEBIAN = {"docker", "dot", "go", "systemctl"}
 BUILT_IN = {"kill", "printf", "test", "time", "wait"}  # shell builtins
 
 
