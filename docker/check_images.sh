@@ -26,8 +26,17 @@ assemble() { # LABEL IMAGE
 	docker/assemble.sh "$1" "$folder/$2" $architecture >"$folder/output" 2>&1 || { cat "$folder/output" && exit 1; }
 }
 
+# The layer that nodes unpack, by tar in their place; in the other pods nothing of it may keep the program from starting.
+unpack_sidecar() { # before /proc is mounted in its tree
+	/usr/bin/python3 docker/oci_image.py docker/Dockerfile.sidecar handfast-sidecar:check "$folder/image.tar" \
+		"${architecture:-amd64}=$folder/handfast-sidecar" || return 1
+	chmod 0755 "$folder" && mkdir "$folder/image" "$folder/layer" && tar -xf "$folder/image.tar" -C "$folder/image" || return 1
+	tar --xattrs --xattrs-include='*' -xzf "$(ls -S "$folder"/image/blobs/sha256/* | head -n 1)" -C "$folder/layer"
+}
+
 for label in //sidecar:handfast-sidecar //control:handfast-control //cli:handfast //intercept:handfast-init; do
 	assemble "$label" "${label##*:}"
+	[ "$label" != //sidecar:handfast-sidecar ] || holds "the sidecar's layer is unpacked" unpack_sidecar
 	mkdir "$folder/${label##*:}/root/proc"
 	mount -t proc proc "$folder/${label##*:}/root/proc"
 	[ -z "$emulator" ] || cp /usr/bin/qemu-aarch64-static "$folder/${label##*:}/root$emulator"
@@ -41,6 +50,10 @@ inside() { # PROGRAM UID ARGUMENT...
 }
 
 holds "the sidecar starts in its image" inside handfast-sidecar 1337 --version
+has_net_raw() { getcap "$folder/layer/handfast-sidecar" | tee /dev/stderr | grep -q ' cap_net_raw=p$'; }
+holds "its file has CAP_NET_RAW, permitted alone" has_net_raw
+[ -n "$emulator" ] || holds "the sidecar starts where its container may not have the capability" setpriv --reuid 1337 --regid 1337 \
+	--clear-groups --bounding-set -all --no-new-privs "$folder/layer/handfast-sidecar" --version
 holds "handfast-control starts in its image" inside handfast-control 1336 --version
 holds "handfast starts in its image" inside handfast 1336 --version
 # 64: it is started by the control plane alone. 127: a library is missing.
