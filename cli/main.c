@@ -5,6 +5,7 @@
 #include "base/net/fd.h"
 #include "base/net/resolver.h"
 #include "base/pb/unpack.h"
+#include "base/settings/command_line/library_version.h"
 #include "base/tls/tls_context.h"
 #include "cli/commands.h"
 #include "cli/watch.h"
@@ -72,11 +73,14 @@ static const struct cli_flag flags[] = {
 
 static void put_versions(struct buf *out)
 {
-	enum err full = buf_printf(out,
-		"%s\nnghttp2 %s\nprotobuf-c %s\nlibev %d.%d\nc-ares %s\njansson %s\nlibyaml %s\n",
-		tls_library_version(), h2_library_version(), protobuf_c_version(), ev_version_major(),
-		ev_version_minor(), resolver_library_version(), jansson_version_str(), yaml_get_version_string());
-	(void)full; /* fits: a few hundred bytes */
+	library_version_put(out, LIBRARY_BORINGSSL, "%s", tls_library_version());
+	library_version_put_gcc(out, LIBRARY_LIBSTDCXX);
+	library_version_put(out, LIBRARY_NGHTTP2, "%s", h2_library_version());
+	library_version_put(out, LIBRARY_PROTOBUF_C, "%s", protobuf_c_version());
+	library_version_put(out, LIBRARY_LIBEV, "%d.%d", ev_version_major(), ev_version_minor());
+	library_version_put(out, LIBRARY_CARES, "%s", resolver_library_version());
+	library_version_put(out, LIBRARY_JANSSON, "%s", jansson_version_str());
+	library_version_put(out, LIBRARY_YAML, "%s", yaml_get_version_string());
 }
 
 static const struct cli_program program = {.name = "handfast",

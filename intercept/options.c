@@ -2,6 +2,7 @@
 #include "base/core/check.h"
 #include "base/core/service_link.h"
 #include "base/core/version.h"
+#include "base/settings/command_line/library_version.h"
 #include <jansson.h>
 #include <stdio.h>
 
@@ -173,8 +174,7 @@ static const enum command COMMAND_OF[] = {
 
 static void put_versions(struct buf *out)
 {
-	enum err full = buf_printf(out, "jansson %s\n", jansson_version_str());
-	(void)full;
+	library_version_put(out, LIBRARY_JANSSON, "%s", jansson_version_str());
 }
 
 const struct cli_program options_program = {.name = "handfast-init",

@@ -91,7 +91,7 @@ enter() {
 }
 
 started=$SECONDS
-make_machine "$root" ca-certificates,git
+make_machine "$root"
 echo "a minimal Debian $(cat "$root/etc/debian_version") after $((SECONDS - started)) s"
 write_steps
 enter

@@ -13,12 +13,25 @@ first_mirror() {
 	echo "$found"
 }
 
-# make_machine ROOT PACKAGE,... : unless there is one. ROOT.log has the output of debootstrap.
+# make_machine ROOT : a minimal Debian with ca-certificates and git, unless there is one. ROOT.log has the output of debootstrap.
+# With HANDFAST_MINIMAL_DEBIAN that folder is it, for several machines, and ROOT a copy.
 make_machine() {
-	local root=$1 mirror file
+	local root=$1
 	[ ! -e "$root/etc/debian_version" ] || return 0
+	if [ -n "${HANDFAST_MINIMAL_DEBIAN-}" ]; then
+		[ -e "$HANDFAST_MINIMAL_DEBIAN/etc/debian_version" ] || bootstrap "$HANDFAST_MINIMAL_DEBIAN"
+		mkdir -p "$root"
+		cp -a --reflink=auto "$HANDFAST_MINIMAL_DEBIAN/." "$root"
+	else
+		bootstrap "$root"
+	fi
+}
+
+bootstrap() {
+	local root=$1 mirror file
+	mkdir -p "$root"
 	mirror=$(first_mirror)
-	debootstrap --variant=minbase --include="$2" bookworm "$root" "$mirror" >"$root.log" 2>&1 || {
+	debootstrap --variant=minbase --include=ca-certificates,git bookworm "$root" "$mirror" >"$root.log" 2>&1 || {
 		tail -n 20 "$root.log" >&2
 		exit 69
 	}

@@ -281,16 +281,21 @@ def kube():
     return run_kube(others_than(BUSY_KUBE_STORIES, "test/kube/stories"))
 
 
+def minimal_debian():
+    """The tree that the machines of one run are copies of (test/minimal_debian.sh)."""
+    return {"HANDFAST_MINIMAL_DEBIAN": os.path.join(WORK, "debian")}
+
+
 def fresh():
     """README's first command and its quick start on a minimal Debian made by debootstrap"""
-    code, output = run(["bash", "test/fresh_machine.sh", "--demo"])
+    code, output = run(["bash", "test/fresh_machine.sh", "--demo"], minimal_debian())
     found = re.findall(r"^(\d+) passed, (\d+) failed$", output, re.M)
     return Sum(*map(int, found[-1])) if found else Sum(0, 1)
 
 
 def packages():
     """the Debian packages on machines of a minimal Debian, with systemd"""
-    code, output = run(PYTHON + ["test/debian/run.py"], {"HANDFAST_BIN": plain()})
+    code, output = run(PYTHON + ["test/debian/run.py"], {"HANDFAST_BIN": plain(), **minimal_debian()})
     found = re.findall(r"^(\d+) passed, (\d+) failed$", output, re.M)
     return Sum(*map(int, found[-1])) if found else Sum(0, 1)
 

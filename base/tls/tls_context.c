@@ -107,5 +107,5 @@ void tls_context_free(struct tls_context *context)
 
 const char *tls_library_version(void)
 {
-	return "BoringSSL API " TEXT_OF(BORINGSSL_API_VERSION);
+	return "API " TEXT_OF(BORINGSSL_API_VERSION);
 }

@@ -33,4 +33,4 @@ struct tls_context;
 struct tls_context *tls_context_new(const struct tls_context_options *options);
 void tls_context_free(struct tls_context *context); /* after its last session */
 DEFINE_CLEANUP(struct tls_context *, tls_context_free)
-const char *tls_library_version(void);
+const char *tls_library_version(void); /* of BoringSSL, which has no other number: "API 44" */

@@ -306,8 +306,7 @@ static void d19_refuses_a_certificate_message_that_is_too_long(void **state)
 
 static void reports_its_library(_unused_ void **state)
 {
-	assert_int_equal(strncmp(tls_library_version(), "BoringSSL ", 10), 0); /* "NAME VERSION" */
-	assert_non_null(strstr(tls_library_version(), "44"));
+	assert_string_equal(tls_library_version(), "API 44");
 }
 
 #define CASE(name) cmocka_unit_test_setup_teardown(name, test_pair_setup, test_pair_teardown)

@@ -2,6 +2,7 @@
 #include "base/core/loop.h"
 #include "base/h2/h2_session.h"
 #include "base/net/resolver.h"
+#include "base/settings/command_line/library_version.h"
 #include "base/tls/tls_context.h"
 #include <http_parser.h>
 #include <jansson.h>
@@ -10,16 +11,12 @@
 void versions_put(struct buf *out)
 {
 	unsigned long http = http_parser_version();
-	enum err full = buf_printf(out,
-		"%s\n"
-		"nghttp2 %s\n"
-		"libev %d.%d\n"
-		"c-ares %s\n"
-		"jansson %s\n"
-		"libyaml %s\n"
-		"http-parser %lu.%lu.%lu\n",
-		tls_library_version(), h2_library_version(), ev_version_major(), ev_version_minor(),
-		resolver_library_version(), jansson_version_str(), yaml_get_version_string(), http >> 16 & 255,
-		http >> 8 & 255, http & 255);
-	(void)full; /* a few hundred bytes */
+	library_version_put(out, LIBRARY_BORINGSSL, "%s", tls_library_version());
+	library_version_put_gcc(out, LIBRARY_LIBSTDCXX);
+	library_version_put(out, LIBRARY_NGHTTP2, "%s", h2_library_version());
+	library_version_put(out, LIBRARY_LIBEV, "%d.%d", ev_version_major(), ev_version_minor());
+	library_version_put(out, LIBRARY_CARES, "%s", resolver_library_version());
+	library_version_put(out, LIBRARY_JANSSON, "%s", jansson_version_str());
+	library_version_put(out, LIBRARY_YAML, "%s", yaml_get_version_string());
+	library_version_put(out, LIBRARY_HTTP_PARSER, "%lu.%lu.%lu", http >> 16 & 255, http >> 8 & 255, http & 255);
 }

@@ -1,12 +1,14 @@
 #!/usr/bin/python3
 """The Debian packages on minimal Debian machines with systemd, as root:
 
-    test/debian/run.py [--keep]      --keep leaves the machines' folder
+    test/debian/run.py [--long] [--keep]   --long: also lintian, and SPDX's own check of the SBOMs; --keep leaves the folder
 
 Makes the packages twice, of this version and of an older one; installs all of them by apt on a fresh machine; then boots
 three machines (control plane, and two workloads), follows README.Debian to the first encrypted call, upgrades, removes and
 purges. The programs come from the folder HANDFAST_BIN, else they are built. The last line is `N passed, N failed`."""
 
+import hashlib
+import json
 import os
 import pathlib
 import re
@@ -18,7 +20,8 @@ import time
 
 from machine import Failure, Machine, run, wait_until
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
+HERE = pathlib.Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
 sys.path[:0] = [str(ROOT / "deploy/debian"), str(ROOT / "test/lint")]
 import packages  # noqa: E402 (the path must be set first)
 import units  # noqa: E402
@@ -73,7 +76,7 @@ class Debian:
 
     def copy_to(self, machine):
         for folder in (self.old, self.new):
-            shutil.copytree(folder, machine.root / "srv" / folder.name)
+            shutil.copytree(folder, machine.root / "srv" / folder.name, dirs_exist_ok=True)
 
 
 def expect(holds, what):
@@ -84,8 +87,16 @@ def expect(holds, what):
 # --- the packages ---
 
 def makes_the_packages(debian):
+    """And the same with an older version, uncompressed."""
     run(BUILD, debian.new)
-    run(BUILD, debian.old, OLD)
+    debian.old.mkdir()
+    for deb in debs(debian.new):
+        tree = debian.folder / "tree"
+        run("dpkg-deb", "-R", deb, tree)
+        control = tree / "DEBIAN/control"
+        control.write_text(re.sub(r"^Version: .*", "Version: " + OLD, control.read_text(), flags=re.M))
+        run("dpkg-deb", "-Znone", "--build", tree, debian.old)
+        shutil.rmtree(tree)
 
 
 def the_same_commit_gives_the_same_bytes(debian):
@@ -98,13 +109,11 @@ def the_same_commit_gives_the_same_bytes(debian):
 # --- installation without a service manager, by apt ---
 
 def makes_a_minimal_machine(debian):
-    base = os.environ.get("HANDFAST_DEBIAN")
-    if base:
-        run("cp", "-a", "--reflink=auto", base, debian.base)
-    run("bash", "-c", '. "$1" && make_machine "$2" "$3"', "bash", MAKE, debian.base, "ca-certificates,systemd-sysv")
+    run("bash", "-c", '. "$1" && make_machine "$2"', "bash", MAKE, debian.base)
     for name in ("resolv.conf", "hosts"):
         shutil.copy("/etc/" + name, debian.base / "etc" / name)
     debian.chroot("apt-get", "-q", "update")
+    debian.chroot("apt-get", "-q", "install", "-y", "--no-install-recommends", "systemd-sysv")
 
 
 def refuses_a_number_that_is_taken(debian):
@@ -138,12 +147,44 @@ def apt_installs_all_of_them(debian):
         expect(debian.chroot("id", name).stdout.startswith("uid=%d(%s) gid=%d(%s)" % (number, name, number, name)), "user " + name)
 
 
+def sbom_of(debian, package):
+    return json.loads((debian.base / "usr/share/doc" / package.name / "sbom.spdx.json").read_text())
+
+
+def the_sboms_name_what_the_programs_link(debian):
+    for package in packages.PACKAGES:
+        sbom, path = sbom_of(debian, package), debian.base / package.path / package.name
+        sums = {one["algorithm"]: one["checksumValue"] for one in sbom["files"][0]["checksums"]}
+        expect(sums["SHA256"] == hashlib.sha256(path.read_bytes()).hexdigest(), "%s: the hash is of another file" % package.name)
+        named = {one["name"]: one["versionInfo"].partition(":")[2] or one["versionInfo"] for one in sbom["packages"][1:]}
+        lines = debian.chroot("/%s/%s" % (package.path, package.name), "--version").stdout.splitlines()[1:] if package.section else []
+        for name, version in (line.split(" ", 1) for line in lines):
+            fits = name == "BoringSSL" or named.get(name, named.get("libc6" if name == "glibc" else "")).startswith(version)
+            expect(fits, "%s: --version has %s %s, the SBOM %s" % (package.name, name, version, named))
+
+
 def the_settings_do_not_start_before_they_are_edited(debian):
     for program, key in (("handfast-sidecar", "control.address"), ("handfast-control", "mesh.networks")):
         settings = "/etc/handfast/%s.yaml" % program.partition("-")[2]
         done = debian.chroot("/usr/sbin/" + program, "--config", settings, "--check", check=False)
         expect(done.returncode == 64 and key.partition(".")[2] in done.stdout and len(done.stdout.splitlines()) == 2, "%s --check: %d %s" % (program, done.returncode, done.stdout))
     expect(list((debian.base / "etc/systemd/system").glob("*.wants/handfast*")) == [], "a unit is enabled")
+
+
+def lintian_has_no_error(debian):
+    """With --long: it needs a hundred packages."""
+    debian.chroot("apt-get", "-q", "install", "-y", "--no-install-recommends", "lintian")
+    done = debian.chroot("lintian", "--allow-root", "--tag-display-limit", "0", *("/srv/new/" + deb.name for deb in debs(debian.new)),
+                         check=False)
+    expect(not re.search("^E:", done.stdout, re.M) and done.returncode == 0, done.stdout)
+
+
+def the_library_of_spdx_accepts_the_sboms(debian):
+    """With --long: from its registry, by hash."""
+    run(sys.executable, "-m", "venv", debian.folder / "venv")
+    run(debian.folder / "venv/bin/pip", "install", "-q", "--require-hashes", "-r", HERE / "requirements.txt")
+    for package in packages.PACKAGES:
+        run(debian.folder / "venv/bin/pyspdxtools", "-i", debian.base / "usr/share/doc" / package.name / "sbom.spdx.json")
 
 
 def purge_removes_everything(debian):
@@ -310,7 +351,7 @@ def a_purge_of_running_programs_removes_everything(debian):
 
 
 CHECKS = [makes_the_packages, the_same_commit_gives_the_same_bytes, makes_a_minimal_machine,
-          refuses_a_number_that_is_taken, apt_installs_all_of_them, the_settings_do_not_start_before_they_are_edited,
+          refuses_a_number_that_is_taken, apt_installs_all_of_them, the_sboms_name_what_the_programs_link, the_settings_do_not_start_before_they_are_edited,
           purge_removes_everything, three_machines_boot, installs_the_control_plane, installs_the_sidecars,
           the_first_call_is_encrypted, the_rules_work, the_units_are_valid_and_confined, the_programs_confine_themselves,
           reload_reads_the_settings,
@@ -318,18 +359,22 @@ CHECKS = [makes_the_packages, the_same_commit_gives_the_same_bytes, makes_a_mini
           removal_keeps_settings_and_state, a_purge_of_running_programs_removes_everything]
 
 
+LONG = [lintian_has_no_error, the_library_of_spdx_accepts_the_sboms]  # before the purge
+
+
 def main():
-    keep = sys.argv[1:] == ["--keep"]
-    if sys.argv[1:] and not keep:
+    if set(sys.argv[1:]) - {"--keep", "--long"}:
         print(__doc__, file=sys.stderr)
         return 64
+    keep, at = "--keep" in sys.argv, CHECKS.index(purge_removes_everything)
+    checks = CHECKS[:at] + (LONG if "--long" in sys.argv else []) + CHECKS[at:]
     if os.getuid() != 0:
         print("expected to be root, for debootstrap and namespaces; run test/debian/run.py as root", file=sys.stderr)
         return 77
     folder = pathlib.Path(tempfile.mkdtemp(prefix="handfast-debian-", dir="/var/tmp"))
     debian, passed = Debian(folder), 0
     try:
-        for check in CHECKS:
+        for check in checks:
             started = time.monotonic()
             check(debian)
             passed += 1
@@ -341,8 +386,8 @@ def main():
         if not keep:
             shutil.rmtree(folder)
     # Each check needs what the ones before it made: those after a failure count as failed.
-    print("%d passed, %d failed" % (passed, len(CHECKS) - passed))
-    return 0 if passed == len(CHECKS) else 1
+    print("%d passed, %d failed" % (passed, len(checks) - passed))
+    return 0 if passed == len(checks) else 1
 
 
 if __name__ == "__main__":

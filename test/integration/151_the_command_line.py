@@ -45,7 +45,7 @@ def finding_o6_all_programs_have_one_command_line(story):
             expect_eq(_run(story, program, *good, "--check").returncode, 0, "%s --check" % program)
         versions = json.loads(_run(story, program, "--version", "--output=json", check=True).stdout)
         expect_in(program, versions, "the versions")
-        expect(all(re.fullmatch(r"[\w-]+", name) for name in versions), "not a name among %s" % list(versions))
+        expect(all(re.fullmatch(r"[\w+-]+", name) for name in versions), "not a name among %s" % list(versions))
         wrong = _run(story, program, "--color", "--output", "json")
         expect_eq(wrong.returncode, 64, "%s with a flag that it does not have" % program)
         expect_in("--color", " ".join(error["got"] for error in json.loads(wrong.stdout)["errors"]), "the errors")

@@ -10,6 +10,9 @@ import re
 import subprocess
 import sys
 
+import libraries
+import sbom
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 # handfast-init needs libnftables, which Debian has only as a shared library (docs/design.md, "Facts about the dependencies");
@@ -23,16 +26,14 @@ PROGRAMS = {
     "control/pkcs11/handfast-pkcs11": "dynamic",
 }
 WITHOUT_VERSION = "control/pkcs11/handfast-pkcs11"
-ALLOWED_NEEDED = {"libnftables.so.1", "libc.so.6"}
+ALLOWED_NEEDED = {word for library in sbom.table() for word in library.archives.split() if ".so." in word}
 ARM64_ROOT = sys.argv[2] if len(sys.argv) > 2 else None
 TOOLS, RUNNER = "", []
 if ARM64_ROOT:
-    ALLOWED_NEEDED |= {"ld-linux-aarch64.so.1"}  # has the stack protector's value
     TOOLS, RUNNER = "aarch64-linux-gnu-", ["/usr/bin/qemu-aarch64-static", "-L", ARM64_ROOT]
 
-# The folder of third_party, and its name in --version. libnftables has no function that returns its version.
-WORDS = {"libev": "libev", "nghttp2": "nghttp2", "protobuf_c": "protobuf-c", "yaml": "libyaml", "jansson": "jansson",
-         "http_parser": "http-parser", "sqlite": "SQLite", "seccomp": "libseccomp", "cares": "c-ares", "boringssl": "BoringSSL"}
+# What has no function that returns its version.
+NOT_IN_VERSION = {"libnftables"}
 
 
 def output(*command):
@@ -87,10 +88,12 @@ def versions(path, program):
     versions = output(*RUNNER, path, "--version")
     name = program.rsplit("/", 1)[-1]
     yield f"--version begins with {name} {release}", versions.splitlines()[0] == f"{name} {release}"
-    for folder in sorted(local or external for local, external in linked_libraries(program)):
-        word = WORDS.get(folder)
-        if word is not None:
-            yield f"--version names {word}", re.search(rf"^{re.escape(word)}\b", versions, re.M)
+    named = {line.split()[0] for line in versions.splitlines()[1:]}
+    folders = {local or external for local, external in linked_libraries(program)}
+    label = "//%s:%s" % tuple(program.rsplit("/", 1))
+    yield "the SBOM's reader finds what Bazel links", folders - set(libraries.NOT_LINKED) == sbom.folders_of(label) - set(libraries.NOT_LINKED)
+    linked = {library.name for library in sbom.libraries_of(label)} - NOT_IN_VERSION
+    yield f"--version names {sorted(linked)}, names {sorted(named)}", linked == named
 
 
 def main():

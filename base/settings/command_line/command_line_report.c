@@ -1,6 +1,7 @@
 /* What a program prints about itself and its work: help, versions, errors, failures; as text or as one JSON object. */
 #include "base/json/json_put.h"
 #include "base/settings/command_line/command_line_private.h"
+#include "base/settings/command_line/library_version.h"
 #include <jansson.h>
 #include <stdio.h>
 #include <string.h>
@@ -194,6 +195,7 @@ static void print_versions(const struct command_line *line, const char *release)
 	enum err err = buf_printf(&lines, "%s %s\n", line->program->name, release);
 	if (err == ERR_NONE && line->program->put_versions != NULL)
 		line->program->put_versions(&lines);
+	library_version_put_compilers(&lines);
 	if (!line->json) {
 		fputs(buf_cstr(&lines), stdout);
 		return;
