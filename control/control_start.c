@@ -167,6 +167,7 @@ static void open_listeners(struct control *control)
 		.publish_s =
 			config->federation.port == 0 ? 0 : (int64_t)(config->federation.refresh_hint_ms / 1000) * 2,
 		.forget_after_s = (int64_t)(config->forget_after_ms / 1000),
+		.report_each_s = config->page.token_file == NULL ? 0 : PAGE_REPORT_EACH_S,
 		.attest_per_second = (uint32_t)config->attest_per_second,
 		.max_connections = (uint32_t)config->max_connections,
 		.max_handshakes = (uint32_t)config->max_handshakes,

@@ -168,6 +168,7 @@ static enum err workers_make(struct sidecar *sidecar, struct why *why)
 			.failures = sidecar->failures,
 			.ports = sidecar->port_use,
 			.dry_runs = sidecar->dry_runs,
+			.peers = sidecar->peers,
 			.clock = loop_clock(sidecar->loop),
 		};
 		struct worker_options options = worker_options_of(sidecar, index);
@@ -231,6 +232,7 @@ static void shared_make(struct sidecar *sidecar)
 	sidecar->failures = failures_new(FAILURES_MAX);
 	sidecar->port_use = port_use_new();
 	sidecar->dry_runs = dry_runs_new();
+	sidecar->peers = peers_new();
 }
 
 static void warn_of_conntrack(const struct socket_keepalive *keepalive)
@@ -343,6 +345,7 @@ void sidecar_free(struct sidecar *sidecar)
 	failures_free(sidecar->failures);
 	port_use_free(sidecar->port_use);
 	dry_runs_free(sidecar->dry_runs);
+	peers_free(sidecar->peers);
 	metrics_free(sidecar->metrics);
 	process_facts_close(&sidecar->facts);
 	loop_free(sidecar->loop);

@@ -75,6 +75,8 @@ struct sidecar {
 	struct failures *failures;
 	struct port_use *port_use;
 	struct dry_runs *dry_runs;
+	struct peers *peers;
+	uint64_t report_due_ms; /* the next report of them */
 	struct worker_place places[WORKERS_MAX];
 	struct worker *workers[WORKERS_MAX];
 	unsigned num_workers, num_configured; /* the main thread's metrics are the shard after those of the workers */
@@ -137,6 +139,8 @@ enum err sidecar_put_certificates(const struct sidecar *sidecar, struct buf *out
 
 #define SIDECAR_SERVICE_FIX "add it to the control plane's settings, or correct listeners.outbound"
 
+/* sidecar_peers.c */
+void sidecar_peers_poll(struct sidecar *sidecar); /* about once per second */
 /* sidecar_lists.c */
 void sidecar_lists_poll(struct sidecar *sidecar); /* about once per second */
 #define SIDECAR_LISTS_FIX "let the certificate authority publish new lists; what a list names stays refused"

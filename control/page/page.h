@@ -12,6 +12,8 @@
 #define PAGE_STATE_MAX   (6u << 20) /* bytes of JSON */
 #define PAGE_EACH_MS     2000       /* the state is read again, or more rarely if that takes long */
 
+#define PAGE_REPORT_EACH_S 10 /* sidecars report so often */
+
 struct page_options {
 	struct loop *loop;
 	int listening_fd;   /* adopted */

@@ -29,7 +29,8 @@ static void send_trust(struct identity_stream *stream)
 {
 	const struct serve *serve = stream->serve;
 	_cleanup_(buf_done) struct buf message = BUF_INIT(MESSAGE_OUT_MAX);
-	enum err err = identity_trust_encode(serve->options.trust, serve_now_ms(serve), &message);
+	enum err err = identity_trust_encode(
+		serve->options.trust, serve->options.report_each_s, serve_now_ms(serve), &message);
 	identity_stream_send(stream, err, &message);
 }
 
@@ -37,7 +38,8 @@ static void send_trust(struct identity_stream *stream)
 void identity_push_trust(struct serve *serve)
 {
 	_cleanup_(buf_done) struct buf message = BUF_INIT(MESSAGE_OUT_MAX);
-	enum err err = identity_trust_encode(serve->options.trust, serve_now_ms(serve), &message);
+	enum err err = identity_trust_encode(
+		serve->options.trust, serve->options.report_each_s, serve_now_ms(serve), &message);
 	LIST_EACH_REMOVABLE(&serve->identity_streams, struct identity_stream, stream, link) {
 		identity_stream_send(stream, err, &message);
 	}
@@ -250,8 +252,29 @@ static enum err take(struct identity_stream *stream, struct identity_up *up, str
 		return claims_claim(stream, up, why);
 	case IDENTITY_RELEASE:
 		return claims_release(stream, why);
+	case IDENTITY_REPORT:
+		return ERR_NONE; /* identity_message() keeps it as it came */
 	}
 	CHECK_UNREACHABLE();
+}
+
+/* It takes the place of the one before. What was not asked for, comes too often or is too large is ignored: it is no
+ * reason to end a sidecar's stream. */
+static void keep_report(struct identity_stream *stream, struct span message)
+{
+	struct serve *serve = stream->serve;
+	uint64_t now_ms = loop_now_ms(serve->options.loop);
+	uint64_t least_ms = (uint64_t)serve->options.report_each_s * 1000 / 2;
+	size_t others = serve->reports_len - buf_len(&stream->report);
+	if (serve->options.report_each_s == 0 || message.len > REPORT_MAX || others + message.len > REPORTS_ALL_MAX ||
+		(stream->report_ms != 0 && now_ms - stream->report_ms < least_ms))
+		return;
+	stream->report_ms = now_ms;
+	buf_done(&stream->report);
+	stream->report = BUF_INIT(REPORT_MAX);
+	serve->reports_len = others;
+	if (buf_append(&stream->report, message) == ERR_NONE)
+		serve->reports_len += message.len;
 }
 
 void identity_message(void *arg, struct rpc_call *call, struct span message)
@@ -266,6 +289,8 @@ void identity_message(void *arg, struct rpc_call *call, struct span message)
 	enum err err = identity_up_parse(message, &up, &why);
 	if (err == ERR_NONE)
 		err = take(stream, &up, &why);
+	if (err == ERR_NONE && up.kind == IDENTITY_REPORT)
+		keep_report(stream, message);
 	if (err != ERR_NONE)
 		identity_stream_end(stream, serve_status(err), why_format(&why, text, sizeof text), 0);
 }
@@ -284,6 +309,8 @@ void identity_done(void *arg, struct rpc_call *call)
 	list_remove(&stream->link);
 	CHECK(stream->serve->num_streams > 0);
 	stream->serve->num_streams--;
+	stream->serve->reports_len -= buf_len(&stream->report);
+	buf_done(&stream->report);
 	claims_stream_gone(stream);
 	abandon_renewals(stream);
 	CHECK(stream->claiming == NULL && !stream->holds_address && list_is_empty(&stream->renewals));
@@ -300,6 +327,7 @@ void identity_each(const struct serve *serve, identity_view_fn *each, void *arg)
 			.holds_address = stream->holds_address,
 			.since_ms = stream->since_ms,
 			.is_copied = &stream->is_copied,
+			.report = buf_span(&stream->report),
 			.answers_trust = stream->answers_trust};
 		each(arg, &view);
 	}

@@ -24,6 +24,8 @@ struct identity_stream {
 	struct epoch acked;
 	char release[65];
 	struct list renewals; /* under way */
+	struct buf report;    /* the last message with one, as it came */
+	uint64_t report_ms;   /* when it came; 0: none has */
 };
 /* err: of encoding the message. A stream that cannot take it is ended. */
 void identity_stream_send(struct identity_stream *stream, enum err err, const struct buf *message);

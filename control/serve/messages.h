@@ -21,7 +21,7 @@ void attest_up_done(struct attest_up *up);
 #define FEATURE_ATTESTED_STREAMS "attested-streams"
 #define CLAIM_PROOF_CONTEXT      "handfast.v1.AddressClaim"
 
-enum identity_kind { IDENTITY_HELLO, IDENTITY_RENEW, IDENTITY_ACK, IDENTITY_CLAIM, IDENTITY_RELEASE };
+enum identity_kind { IDENTITY_HELLO, IDENTITY_RENEW, IDENTITY_ACK, IDENTITY_CLAIM, IDENTITY_RELEASE, IDENTITY_REPORT };
 struct identity_up { /* IdentityUp; spans live in the arena */
 	struct pb_arena *arena;
 	enum identity_kind kind;
@@ -41,6 +41,19 @@ struct identity_up { /* IdentityUp; spans live in the arena */
 enum err identity_up_parse(struct span bytes, struct identity_up *out, struct why *why) _must_use_;
 void identity_up_done(struct identity_up *up);
 
+struct seen_peer {      /* borrowed; what a sidecar reports of connections, none of it checked */
+	struct span id; /* empty: none */
+	struct addr address;
+	bool is_outbound, is_encrypted;
+	struct span reason, detail, fix;
+	uint64_t num;
+	int64_t first_ms, last_ms;
+};
+typedef void seen_peer_fn(void *arg, const struct seen_peer *seen);
+typedef void seen_port_fn(void *arg, uint16_t port, bool plaintext);
+/* The parts of a message with a report; at most 64 of each, a malformed one is left out. False: it is none. */
+bool identity_report_each(struct span message, seen_peer_fn *each, seen_port_fn *each_port, void *arg);
+
 /* JwtRequest: the audiences, one per line. */
 enum err jwt_up_parse(struct span bytes, struct buf *out_audience, struct why *why) _must_use_;
 enum err jwt_down_encode(struct span token, struct buf *out) _must_use_;
@@ -55,7 +68,9 @@ struct svid_down {
 };
 enum err attest_down_encode(
 	const struct trust *trust, const struct svid_down *svid, int64_t now_ms, struct buf *out) _must_use_;
-enum err identity_trust_encode(const struct trust *trust, int64_t now_ms, struct buf *out) _must_use_;
+/* report_each_s: the sidecars report whom they talk to; 0: they do not. */
+enum err identity_trust_encode(
+	const struct trust *trust, uint32_t report_each_s, int64_t now_ms, struct buf *out) _must_use_;
 /* svid NULL: refused, for the reason in why. */
 enum err identity_renewed_encode(uint64_t request_id, const struct svid_down *svid, const char *refused_reason,
 	uint32_t retry_after_ms, int64_t now_ms, struct buf *out) _must_use_;

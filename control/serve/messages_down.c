@@ -200,12 +200,13 @@ enum err attest_down_encode(const struct trust *trust, const struct svid_down *s
 	return pb_pack(&message.base, out);
 }
 
-enum err identity_trust_encode(const struct trust *trust, int64_t now_ms, struct buf *out)
+enum err identity_trust_encode(const struct trust *trust, uint32_t report_each_s, int64_t now_ms, struct buf *out)
 {
 	Handfast__V1__IdentityDown message = HANDFAST__V1__IDENTITY_DOWN__INIT;
 	_cleanup_(trust_message_done) struct trust_message state = {0};
 	fill_trust(trust, &state);
 	message.server_time_ms = now_ms;
+	message.report_each_s = report_each_s;
 	message.kind_case = HANDFAST__V1__IDENTITY_DOWN__KIND_TRUST;
 	message.trust = &state.state;
 	return pb_pack(&message.base, out);

@@ -4,6 +4,8 @@
 #include "proto/handfast/v1/enrollment.pb-c.h"
 #include "proto/handfast/v1/identity.pb-c.h"
 
+enum { REPORT_ROWS_MAX = 64 };
+
 /* A chain that is too long is refused later, by its number. */
 static void read_x509(const Handfast__V1__X509Data *data, struct attest_request *out)
 {
@@ -140,6 +142,9 @@ static enum err read_identity(const Handfast__V1__IdentityUp *message, struct id
 	case HANDFAST__V1__IDENTITY_UP__KIND_RELEASE:
 		up->kind = IDENTITY_RELEASE;
 		return ERR_NONE;
+	case HANDFAST__V1__IDENTITY_UP__KIND_REPORT:
+		up->kind = IDENTITY_REPORT;
+		return ERR_NONE;
 	case HANDFAST__V1__IDENTITY_UP__KIND__NOT_SET:
 	case _HANDFAST__V1__IDENTITY_UP__KIND__CASE_IS_INT_SIZE:
 		break;
@@ -164,6 +169,49 @@ void identity_up_done(struct identity_up *up)
 	if (up->arena != NULL)
 		pb_arena_free(up->arena);
 	up->arena = NULL;
+}
+
+static bool read_seen(const Handfast__V1__SeenPeer *message, struct seen_peer *out)
+{
+	*out = (struct seen_peer){.id = pb_span(message->peer),
+		.is_outbound = message->outbound,
+		.is_encrypted = message->encrypted,
+		.reason = pb_span(message->reason),
+		.detail = pb_span(message->detail),
+		.fix = pb_span(message->fix),
+		.num = message->num,
+		.first_ms = message->first_ms,
+		.last_ms = message->last_ms};
+	if (message->address == NULL || message->address->port > UINT16_MAX)
+		return false;
+	out->address.port = (uint16_t)message->address->port;
+	return ip_addr_from_bytes(pb_span(message->address->ip), &out->address.ip) == ERR_NONE;
+}
+
+static void each_port_of(const uint32_t *ports, size_t num, bool plaintext, seen_port_fn *each, void *arg)
+{
+	for (size_t i = 0; i < num && i < REPORT_ROWS_MAX; i++)
+		if (ports[i] > 0 && ports[i] <= UINT16_MAX)
+			each(arg, (uint16_t)ports[i], plaintext);
+}
+
+bool identity_report_each(struct span bytes, seen_peer_fn *each, seen_port_fn *each_port, void *arg)
+{
+	_cleanup_(pb_arena_freep) struct pb_arena *arena = NULL;
+	ProtobufCMessage *unpacked;
+	struct why why;
+	if (pb_unpack(&handfast__v1__identity_up__descriptor, bytes, &arena, &unpacked, &why) != ERR_NONE)
+		return false;
+	const Handfast__V1__IdentityUp *up = (const Handfast__V1__IdentityUp *)unpacked;
+	if (up->kind_case != HANDFAST__V1__IDENTITY_UP__KIND_REPORT)
+		return false;
+	struct seen_peer seen;
+	for (size_t i = 0; i < up->report->n_peers && i < REPORT_ROWS_MAX; i++)
+		if (read_seen(up->report->peers[i], &seen))
+			each(arg, &seen);
+	each_port_of(up->report->strict_ready_ports, up->report->n_strict_ready_ports, false, each_port, arg);
+	each_port_of(up->report->plaintext_ports, up->report->n_plaintext_ports, true, each_port, arg);
+	return true;
 }
 
 enum err jwt_up_parse(struct span bytes, struct buf *out_audience, struct why *why)

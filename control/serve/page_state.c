@@ -5,6 +5,7 @@
 #include "certs/digest.h"
 #include "control/serve/operator_status.h"
 #include "control/serve/page_edges.h"
+#include "control/serve/page_seen.h"
 
 enum { SIDECARS_SHOWN_MAX = 2000 };
 
@@ -107,6 +108,7 @@ static enum err put_state(void *arg, const struct status *status)
 		sidecars_json(status), "conditions", conditions_json(status), "authorities", authorities_json(status));
 	add_rotations(put->serve, page);
 	page_edges_add(put->serve, page);
+	page_seen_add(put->serve, page);
 	enum err err = buf_append_json(put->out, page, JSON_COMPACT);
 	json_decref(page);
 	return err;

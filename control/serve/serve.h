@@ -50,6 +50,7 @@ struct serve_options { /* everything borrowed */
 	int64_t leaf_ttl_s;
 	int64_t publish_s;      /* partners fetch a next root within it, before it signs; 0: there are no partners */
 	int64_t forget_after_s; /* attestation keys, after the end of their last certificate */
+	uint32_t report_each_s; /* sidecars report whom they talk to; 0: they do not */
 	uint32_t attest_per_second;
 	uint32_t max_connections, max_handshakes; /* at the streams port */
 	struct key_exchange_list key_exchanges;   /* likewise; none: the default */

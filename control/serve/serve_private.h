@@ -21,8 +21,10 @@
 #include "control/serve/signer_watch.h"
 #include "control/serve/waiting_room.h"
 
-enum { SERVE_INTERMEDIATE = 2 }; /* its place among the authorities (control_start.c) */
-enum { SERVE_RENEWAL_MS = 2 };   /* the time that a renewal has when all sidecars renew at once */
+enum { SERVE_INTERMEDIATE = 2 };            /* its place among the authorities (control_start.c) */
+#define REPORT_MAX      (48u * 1024)        /* bytes of one sidecar's report (abuse case D40) */
+#define REPORTS_ALL_MAX (64u * 1024 * 1024) /* of all; later ones are left out */
+enum { SERVE_RENEWAL_MS = 2 };              /* the time that a renewal has when all sidecars renew at once */
 
 struct sidecar_serial {
 	uint8_t bytes[CERTIFICATE_SERIAL_MAX];
@@ -104,6 +106,7 @@ struct serve {
 	struct cut_off cut_off;
 	int64_t started_ms;
 	uint64_t num_issued;
+	size_t reports_len; /* of all streams together */
 	struct {
 		struct buf der;
 		int64_t not_before_s, not_after_s;
@@ -205,6 +208,7 @@ struct identity_view {                         /* for status */
 	uint64_t since_ms;
 	bool *is_copied;    /* another sidecar uses its key (copies.h) */
 	bool answers_trust; /* false: open for an address of the other family alone, or just opened */
+	struct span report; /* IdentityUp; empty: none */
 };
 typedef void identity_view_fn(void *arg, const struct identity_view *view);
 void identity_each(const struct serve *serve, identity_view_fn *each, void *arg);

@@ -54,6 +54,10 @@ struct identity_status {
 	struct addr dialed;               /* the control plane's address that was tried last; family 0: none yet */
 };
 void identity_client_status(const struct identity_client *client, struct identity_status *out);
+/* How often the control plane wants a report, in seconds; 0: it wants none, or there is no stream. */
+uint32_t identity_client_report_each_s(const struct identity_client *client);
+struct report; /* messages.h */
+void identity_client_report(struct identity_client *client, const struct report *report);
 /* Why it is not kept for a restart without a control plane, or the fence is not stored; err ERR_NONE: both are. */
 const struct why *identity_client_kept_failure(const struct identity_client *client);
 /* The identity of before the restart while it counts: no control plane could be reached, and its SVID, kept or not, has

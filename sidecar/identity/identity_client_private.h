@@ -75,6 +75,7 @@ struct identity_client {
 		other; /* claims this host's address of the family that the stream does not use; NULL: not configured */
 	bool is_released;
 	bool is_draining;
+	uint32_t report_each_s; /* as the control plane of this stream wants it */
 	struct why last_failure;
 };
 

@@ -164,6 +164,7 @@ static void on_message(void *arg, struct rpc_call *call, struct span message)
 	identity_receive_time(client, down.server_time_ms, !client->is_published);
 	switch (down.kind) {
 	case DOWN_TRUST:
+		client->report_each_s = down.report_each_s;
 		on_trust(client, &down.trust);
 		return;
 	case DOWN_RENEWED:
@@ -232,6 +233,19 @@ void identity_stream_open(struct identity_client *client)
 	}
 	identity_enter(client, IDENTITY_STREAMING);
 	identity_stream_hello(client);
+}
+
+uint32_t identity_client_report_each_s(const struct identity_client *client)
+{
+	return client->state == IDENTITY_TRUSTED ? client->report_each_s : 0;
+}
+
+void identity_client_report(struct identity_client *client, const struct report *report)
+{
+	_cleanup_(buf_done) struct buf message = BUF_INIT(MESSAGE_UP_MAX);
+	CHECK(identity_client_report_each_s(client) > 0);
+	enum err err = message_report_encode(report, &message);
+	send_up(client, err, buf_span(&message));
 }
 
 static uint64_t answer_ms(const struct identity_client *client)

@@ -59,6 +59,24 @@ enum err message_trust_ack_encode(struct epoch epoch, const char *refused, struc
 enum err message_claim_encode(struct span attestation_key, struct span proof, struct buf *out) _must_use_;
 enum err message_release_encode(struct buf *out) _must_use_;
 
+#define REPORT_ROWS_MAX 64
+struct report_row {     /* borrowed; SeenPeer of identity.proto */
+	const char *id; /* "": none */
+	struct addr address;
+	bool is_outbound, is_encrypted;
+	const char *reason, *detail, *fix; /* "": no failure */
+	uint64_t num;
+	int64_t first_ms, last_ms;
+};
+struct report {
+	struct report_row rows[REPORT_ROWS_MAX];
+	size_t num_rows;
+	uint32_t num_left_out;
+	uint32_t strict_ready_ports[REPORT_ROWS_MAX], plaintext_ports[REPORT_ROWS_MAX];
+	size_t num_strict_ready_ports, num_plaintext_ports;
+};
+enum err message_report_encode(const struct report *report, struct buf *out) _must_use_;
+
 /* --- down --- */
 
 struct trust { /* zeroed is valid to trust_done() */
@@ -87,6 +105,7 @@ enum identity_down_kind { DOWN_TRUST, DOWN_RENEWED, DOWN_SLOT, DOWN_CLAIM, DOWN_
 struct identity_down { /* zeroed is valid to identity_down_done() */
 	enum identity_down_kind kind;
 	int64_t server_time_ms; /* 0: absent */
+	uint32_t report_each_s; /* DOWN_TRUST; 0: no report is wanted */
 	struct trust trust;     /* DOWN_TRUST; DOWN_RENEWED: has_trust */
 	bool has_trust;         /* the SVID is valid in this trust state */
 	uint64_t request_id;    /* DOWN_RENEWED */

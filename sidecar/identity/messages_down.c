@@ -124,7 +124,8 @@ enum err message_identity_down_parse(
 	ProtobufCMessage *read;
 	RETURN_IF_ERR(pb_unpack(&handfast__v1__identity_down__descriptor, bytes, &arena, &read, why));
 	const Handfast__V1__IdentityDown *message = (const Handfast__V1__IdentityDown *)read;
-	*out = (struct identity_down){.server_time_ms = message->server_time_ms};
+	*out = (struct identity_down){
+		.server_time_ms = message->server_time_ms, .report_each_s = message->report_each_s};
 	read_kind(message, own, out);
 	return ERR_NONE;
 }

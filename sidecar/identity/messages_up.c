@@ -162,3 +162,49 @@ enum err message_release_encode(struct buf *out)
 	up.release = &release;
 	return pb_pack(&up.base, out);
 }
+
+struct row_message {
+	Handfast__V1__SeenPeer peer;
+	Handfast__V1__SocketAddress address;
+};
+
+static void fill_row(const struct report_row *row, struct row_message *out)
+{
+	handfast__v1__seen_peer__init(&out->peer);
+	handfast__v1__socket_address__init(&out->address);
+	out->address.ip = pb_bytes(ip_addr_bytes(&row->address.ip));
+	out->address.port = row->address.port;
+	out->peer.address = &out->address;
+	out->peer.peer = pb_bytes(span_of_str(row->id));
+	out->peer.outbound = row->is_outbound;
+	out->peer.encrypted = row->is_encrypted;
+	out->peer.reason = pb_bytes(span_of_str(row->reason));
+	out->peer.detail = pb_bytes(span_of_str(row->detail));
+	out->peer.fix = pb_bytes(span_of_str(row->fix));
+	out->peer.num = row->num;
+	out->peer.first_ms = row->first_ms;
+	out->peer.last_ms = row->last_ms;
+}
+
+enum err message_report_encode(const struct report *from, struct buf *out)
+{
+	Handfast__V1__IdentityUp up = HANDFAST__V1__IDENTITY_UP__INIT;
+	Handfast__V1__PeerReport report = HANDFAST__V1__PEER_REPORT__INIT;
+	struct row_message rows[REPORT_ROWS_MAX];
+	Handfast__V1__SeenPeer *peers[REPORT_ROWS_MAX];
+	CHECK(from->num_rows <= REPORT_ROWS_MAX);
+	for (size_t i = 0; i < from->num_rows; i++) {
+		fill_row(&from->rows[i], &rows[i]);
+		peers[i] = &rows[i].peer;
+	}
+	report.peers = peers;
+	report.n_peers = from->num_rows;
+	report.num_left_out = from->num_left_out;
+	report.strict_ready_ports = (uint32_t *)(uintptr_t)from->strict_ready_ports;
+	report.n_strict_ready_ports = from->num_strict_ready_ports;
+	report.plaintext_ports = (uint32_t *)(uintptr_t)from->plaintext_ports;
+	report.n_plaintext_ports = from->num_plaintext_ports;
+	up.kind_case = HANDFAST__V1__IDENTITY_UP__KIND_REPORT;
+	up.report = &report;
+	return pb_pack(&up.base, out);
+}

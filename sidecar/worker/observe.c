@@ -88,6 +88,7 @@ static void on_end(void *arg, enum conn_kind kind, enum close_reason reason, con
 	};
 	report_conn_end(observe->shard, &end);
 	record_failure(observe, record);
+	peers_note(observe->peers, record);
 	access_log_write(observe->log, record);
 }
 

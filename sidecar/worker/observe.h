@@ -5,6 +5,7 @@
 #include "sidecar/conn/conn.h"
 #include "sidecar/report/dry_runs.h"
 #include "sidecar/report/failures.h"
+#include "sidecar/report/peers.h"
 #include "sidecar/report/port_use.h"
 #include "sidecar/report/sidecar_metrics.h"
 
@@ -14,6 +15,7 @@ struct observe {                    /* one per worker, in the root's storage; ev
 	struct failures *failures;
 	struct port_use *ports;
 	struct dry_runs *dry_runs;
+	struct peers *peers;
 	const struct clock *clock;
 };
 

@@ -32,6 +32,7 @@ static int set_up(void **state)
 		.failures = failures_new(8),
 		.ports = port_use_new(),
 		.dry_runs = dry_runs_new(),
+		.peers = peers_new(),
 		.clock = &fixture.clock.clock,
 	};
 	fixture.conns = observe_conns(&fixture.observe);
@@ -50,6 +51,7 @@ static int tear_down(void **state)
 	failures_free(fixture->observe.failures);
 	port_use_free(fixture->observe.ports);
 	dry_runs_free(fixture->observe.dry_runs);
+	peers_free(fixture->observe.peers);
 	fd_close(fixture->ends[0]);
 	fd_close(fixture->ends[1]);
 	return 0;

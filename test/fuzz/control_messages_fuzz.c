@@ -12,11 +12,28 @@ static void attest(struct span bytes, struct why *why)
 	CHECK(attest_up_parse(bytes, &up, why) == why->err);
 }
 
+static void check_seen(void *arg, const struct seen_peer *seen)
+{
+	unsigned *num = arg;
+	CHECK(seen->address.ip.family == AF_INET || seen->address.ip.family == AF_INET6);
+	CHECK(++*num <= 64);
+}
+
+static void check_port(void *arg, uint16_t port, bool plaintext)
+{
+	(void)arg;
+	(void)plaintext;
+	CHECK(port > 0);
+}
+
 static void identity(struct span bytes, struct why *why)
 {
+	unsigned num = 0;
 	_cleanup_(identity_up_done) struct identity_up up = {0};
 	CHECK(identity_up_parse(bytes, &up, why) == why->err);
-	CHECK(why->err != ERR_NONE || up.kind <= IDENTITY_RELEASE);
+	CHECK(why->err != ERR_NONE || up.kind <= IDENTITY_REPORT);
+	CHECK(identity_report_each(bytes, check_seen, check_port, &num) ==
+		(why->err == ERR_NONE && up.kind == IDENTITY_REPORT));
 }
 
 static void discovery(struct span bytes, struct why *why)

@@ -67,6 +67,8 @@ def to_the_control_plane(things):
         "ack": (1, "identity", "IdentityUp", 'ack { epoch { incarnation: 5 counter: 9 } refused_reason: "no" }'),
         "claim": (1, "identity", "IdentityUp", "claim {}"),
         "release": (1, "identity", "IdentityUp", "release {}"),
+        "report": (1, "identity", "IdentityUp", 'report { peers { peer: "%s" address { ip: "\\xc0\\x00\\x02\\x01" port: 80 } '
+                   'reason: "denied" num: 3 } strict_ready_ports: [80, 70000] plaintext_ports: 443 num_left_out: 1 }' % ID),
         "discovery-hello": (2, "discovery", "DiscoveryUp", hello),
         "subscribe": (2, "discovery", "DiscoveryUp", "subscribe { %s }" % destinations),
         "unsubscribe": (2, "discovery", "DiscoveryUp", "unsubscribe { %s }" % destinations),

@@ -6,6 +6,7 @@ come by themselves, and a text that others have chosen is no markup.
 
 SCREENSHOTS names a folder for the pictures."""
 
+import json
 import os
 import secrets
 
@@ -16,21 +17,33 @@ from handfast_harness.control_plane import private_file
 LONG = "Chromium, 81 MB of packages"
 DEADLINE_S = 120
 HOSTS = ("shop", "cart", "prices", "db", "old")
+POLICY = {"workloads": [{"identity": identity_of("db"), "ports": [{"port": 9000, "mode": "strict"}], "rules": [
+    {"name": "no-prices", "action": "deny", "sources": [{"id": identity_of("shop")}]}, {"name": "mesh", "sources": [{"trust_domain": "cluster.local"}]}]}]}
 CALLS = (("shop", "cart"), ("shop", "prices"), ("cart", "db"), ("prices", "db"), ("old", "db"))
+
+ROWS = len(CALLS) + 3  # the stranger, to whom old calls; the stranger's plaintext; the shop's call that is refused
 
 
 def arrange(story):
     story.token = secrets.token_hex(32)
-    mesh = story.mesh = Mesh(story, hosts=HOSTS, outsiders=("stranger",), leaf_ttl="1h", start=False)
+    mesh = story.mesh = Mesh(story, hosts=HOSTS, outsiders=("stranger",), leaf_ttl="1h", policy=POLICY, start=False)
     token_file = private_file(os.path.join(mesh.control.folder, "page.token"), story.token + "\n")
     mesh.control.configure({"page": {"token_file": token_file}})
     mesh.start()
     for name in HOSTS:
         story.own(StreamServer(story, mesh.net.hosts[name], 9000, "echo"))
+    wait_until("all to have been asked for reports", lambda: _num_reports(story) == len(HOSTS), 20, 0.2)
     for caller, called in CALLS:
         expect(stream.is_answered(mesh.net.hosts[caller], mesh.net.hosts[called].ipv4, 9000), "%s to %s" % (caller, called))
     mesh.old.connect(mesh.stranger.ipv4, 9000, uid=1000).close()
+    expect(stream.is_answered(mesh.stranger, mesh.shop.ipv4, 9000), "plaintext to the shop")
+    expect(not stream.is_answered(mesh.stranger, mesh.db.ipv4, 9000) and not stream.is_answered(mesh.shop, mesh.db.ipv4, 9000), "refused calls")
     story.browser = Browser(story, mesh.control.host).start()
+
+
+def _num_reports(story):
+    body = story.mesh.control.host.http("http://127.0.0.1:15016/state", headers={"Authorization": "Bearer " + story.token})[1]
+    return json.loads(body)["num_reports"]
 
 
 def _picture(story, name):
@@ -56,6 +69,8 @@ def shows_that_a_wrong_token_is_refused_and_the_right_one_opens_by_keyboard(stor
     browser.press("Tab")
     browser.press("Enter")
     wait_until("the mesh", lambda: _text(story, "#domain") == "cluster.local", 10, 0.1)
+    wait_until("the reports", lambda: browser.evaluate("document.querySelectorAll('#refused-calls tbody tr').length") >= 3 and
+               browser.evaluate("document.querySelectorAll('#edges tbody tr').length") == ROWS, 30, 0.3)
     expect(story.token not in browser.evaluate("location.href + document.documentElement.outerHTML"), "the token is in the page")
     expect_eq(browser.evaluate("document.cookie + JSON.stringify({...localStorage, ...sessionStorage})"), "{}", "what it keeps")
 
@@ -63,10 +78,12 @@ def shows_that_a_wrong_token_is_refused_and_the_right_one_opens_by_keyboard(stor
 @needs(shows_that_a_wrong_token_is_refused_and_the_right_one_opens_by_keyboard)
 def shows_the_mesh_in_light_and_dark_and_on_a_narrow_screen(story):
     browser = story.browser
-    expect_eq(browser.evaluate("document.querySelectorAll('svg .node').length"), 6, "identities, and the stranger")
-    expect_eq(browser.evaluate("document.querySelectorAll('#drawing .edge').length"), len(CALLS) + 1, "arrows")
-    expect_eq(browser.evaluate("document.querySelectorAll('#drawing .edge.encrypted').length"), len(CALLS), "encrypted arrows")
-    expect_eq(browser.evaluate("document.querySelectorAll('#edges tbody tr').length"), len(CALLS) + 1, "rows")
+    expect_eq(browser.evaluate("document.querySelectorAll('svg .node').length"), 7, "identities, the stranger as a destination and as a source")
+    kinds = {kind: browser.evaluate("document.querySelectorAll('#drawing .edge.%s').length" % kind) for kind in ("encrypted", "plaintext", "unknown")}
+    expect_eq(kinds, {"encrypted": len(CALLS), "plaintext": 1, "unknown": 2}, "arrows")
+    expect("policy refuses" in _text(story, "#refused-calls") and "Fix:" in _text(story, "#refused-calls"), "no reason of a refusal")
+    expect_eq(browser.evaluate("[...document.querySelectorAll('#ports tbody tr')].map(row => row.innerText.split(/\\s+/).join(' '))"), [
+        identity_of("cart") + " 9000 \u2013", identity_of("db") + " 9000 \u2013", identity_of("prices") + " 9000 \u2013", identity_of("shop") + " \u2013 9000"], "ports")
     for scheme in ("light", "dark"):
         browser.prefers(scheme)
         _picture(story, scheme)
@@ -90,11 +107,11 @@ def shows_that_the_keyboard_reaches_and_chooses_an_identity(story):
     browser.press("ArrowRight")
     expect_eq(browser.evaluate(chosen), identity_of("db"), "the next by an arrow")
     browser.press("Enter")
-    expect_eq(browser.evaluate("document.querySelectorAll('#edges tbody tr').length"), 3, "its rows")
+    expect_eq(browser.evaluate("document.querySelectorAll('#edges tbody tr').length"), 4, "its rows")
     expect_eq(browser.evaluate(chosen), identity_of("db"), "the focus stays on it")
     _picture(story, "chosen")
     browser.press("Escape")
-    expect_eq(browser.evaluate("document.querySelectorAll('#edges tbody tr').length"), len(CALLS) + 1, "all rows again")
+    expect_eq(browser.evaluate("document.querySelectorAll('#edges tbody tr').length"), ROWS, "all rows again")
 
 
 @needs(shows_that_a_wrong_token_is_refused_and_the_right_one_opens_by_keyboard)
