@@ -113,8 +113,7 @@ static void fails_when_the_sidecar_is_not_exempt(_unused_ void **state)
 	struct rules rules = {0};
 	struct report report;
 	put(&rules);
-	assert_int_equal(
-		apply_commands("insert rule inet handfast outbound meta l4proto 6 redirect to :15001\n", NULL),
+	assert_int_equal(apply_commands("insert rule inet handfast outbound meta l4proto 6 redirect to :15001\n", NULL),
 		ERR_NONE);
 	assert_false(passes(&rules, &report));
 	assert_int_equal(state_of(&report, "exempt_uid_ipv4"), FINDING_FAILED);

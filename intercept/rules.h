@@ -32,7 +32,7 @@
 	"\t\tcounter drop\n\t}\n"
 #define RULES_OUTBOUND_GUARD_END                                                                                       \
 	"\t\tmeta skuid != 1337 ct state invalid counter drop\n"                                                       \
-	"\t\tmeta l4proto 6 meta skuid != 1337 counter reject with tcp reset\n"                                      \
+	"\t\tmeta l4proto 6 meta skuid != 1337 counter reject with tcp reset\n"                                        \
 	"\t\tct state established,related accept\n"                                                                    \
 	"\t\tcounter drop\n\t}\n"
 
