@@ -140,7 +140,7 @@ static void open_listeners(struct control *control)
 							  &authorities[i].not_after_s) != ERR_NONE)
 			log_error("control",
 				"the %s cannot be parsed; expected: a DER certificate in the state folder; fix: "
-				"restore a backup of state_dir (docs/operations.md)",
+				"restore a backup of state_dir (docs/back-up.md)",
 				kinds[i]);
 	}
 	start_ca_source(control);

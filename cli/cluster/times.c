@@ -34,8 +34,8 @@ static void check_root(struct findings *findings, const char *which, int64_t unt
 		findings_well(findings, "root-expiry", "%s is valid until %.10s", which, until);
 		return;
 	}
-	(void)why_set(&why, ERR_EXPIRED, "more than 30 days", "plan what replaces it: docs/operations.md, 'Rotate'",
-		"%s %s %.10s", which, until_s > now_s ? "expires" : "has expired", until);
+	(void)why_set(&why, ERR_EXPIRED, "more than 30 days", "plan what replaces it: docs/rotate.md", "%s %s %.10s",
+		which, until_s > now_s ? "expires" : "has expired", until);
 	findings_wrong(findings, "root-expiry", &why);
 }
 

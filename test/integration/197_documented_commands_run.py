@@ -1,4 +1,4 @@
-"""The commands of README's quick start and of docs/operations.md run as they stand there, and print what README shows.
+"""The commands of README's quick start and of the pages about tasks run as they stand there, and print what README shows.
 
     newcomer: one machine with the quick start's own hosts: control, shop, db
 
@@ -22,7 +22,7 @@ import documented_commands  # noqa: E402 (the path must be set first)
 
 DEADLINE_S = 90
 PROGRAMS = ("sidecar/handfast-sidecar", "control/handfast-control", "intercept/handfast-init", "cli/handfast")
-# What a reader of docs/operations.md is asked to write into the files, as addresses of this story.
+# What a reader of docs/install-on-hosts.md is asked to write into the files, as addresses of this story.
 NETWORKS = '[192.0.2.0/24, 198.51.100.0/24, 203.0.113.0/24, "2001:db8::/32"]'
 
 
@@ -74,13 +74,13 @@ def _wait_for_ready(machine, port):
                lambda: machine.run("curl -sf http://127.0.0.1:%d/healthz/ready" % port)[0] == 0, 15)
 
 
-def shows_that_the_commands_of_operations_run_as_they_stand(story):
+def shows_that_the_commands_of_tasks_run_as_they_stand(story):
     net = story.topology("control", "pod", "machine")
     hosts = {name: story.own(Machine(story, name, story.top, net.hosts[name])) for name in net.hosts}
     for host in hosts.values():
         expect_eq(host.run("install bazel-bin/*/handfast* /usr/local/bin/")[0], 0, "installing the programs")
     control = hosts["control"]
-    for block, where in documented_commands.commands_in_order("docs/operations.md"):
+    for block, where in documented_commands.commands_of_tasks():
         host = hosts[where.split()[0]]
         if "handfast-control restore" in block:
             _stop(control, "handfast-control")

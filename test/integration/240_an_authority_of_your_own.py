@@ -39,7 +39,7 @@ def sha256_of(story, name):
 
 
 def sign(story, name, root, *more):
-    """As docs/operations.md describes it; returns the file of the chain."""
+    """As docs/rotate.md describes it; returns the file of the chain."""
     with open(os.path.join(story.ca, name + ".csr"), "w") as file:
         file.write(story.control.run("ca", "csr").stdout)
     openssl(story, "x509", "-req", "-in", name + ".csr", "-CA", root + ".pem", "-CAkey", root + ".key", "-days", "30",

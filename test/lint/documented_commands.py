@@ -10,7 +10,12 @@ from tree import ROOT
 README, OPERATIONS, DEBUGGING, CONTRIBUTING, IMAGES, KUBERNETES = (
     "README.md", "docs/operations.md", "docs/debugging-tests.md", "docs/CONTRIBUTING.md", "docker/README.md",
     "docs/kubernetes.md")
-MONITORING = "docs/monitoring.md"
+INSTALL, IDENTITIES, ROTATE, AUDIT, DRAIN, BACK_UP, UPGRADE = (
+    "docs/install-on-hosts.md", "docs/identities.md", "docs/rotate.md", "docs/audit.md", "docs/drain.md", "docs/back-up.md",
+    "docs/upgrade.md")
+FEDERATION, CONTROL_PLANES, MONITORING = "docs/federation.md", "docs/several-control-planes.md", "docs/monitoring.md"
+# Pages that one mesh of story 197 follows, in this order.
+TASKS = (INSTALL, IDENTITIES, ROTATE, AUDIT, DRAIN, BACK_UP, UPGRADE)
 
 
 def is_read(document):
@@ -29,7 +34,7 @@ STORY = {
         ("ip netns exec shop curl -sS http://192.0.2.3:8001/", "newcomer"),
         ("kill $(jobs -p); wait", "newcomer"),
     ],
-    OPERATIONS: [
+    INSTALL: [
         ("install -d -m 0700 -o 1336 -g 1336 /var/lib/handfast-control", "control"),
         ("setpriv --reuid 1336 --regid 1336 --clear-groups handfast-control --config /etc/handfast/control.yaml --check", "control"),
         ("setpriv --reuid 1336 --regid 1336 --clear-groups handfast-control --config /etc/handfast/control.yaml", "control &"),
@@ -39,16 +44,28 @@ STORY = {
         ("setpriv --reuid 1337 --regid 1337 --clear-groups handfast-sidecar", "pod &"),
         ("handfast-sidecar wait && handfast check && handfast-init check", "pod"),
         ("handfast-init up --profile host", "machine"),
+    ],
+    IDENTITIES: [
         ("handfast entry create cart", "control"),
+    ],
+    ROTATE: [
         ("handfast status", "control"),
         ("handfast certs", "pod"),
         ("handfast ca rotate", "control"),
         ("handfast ca rotate --bootstrap", "control"),
         ("handfast ca replace --compromised", "control"),
+    ],
+    AUDIT: [
         ("handfast audit verify", "control"),
+    ],
+    DRAIN: [
         ("handfast-sidecar drain", "pod"),
+    ],
+    BACK_UP: [
         ("install -d -m 0700 -o 1336 -g 1336 /var/backups/handfast", "control"),
         ("setpriv --reuid 1336 --regid 1336 --clear-groups handfast-control restore", "control"),
+    ],
+    UPGRADE: [
         ("setpriv --reuid 1336 --regid 1336 --clear-groups handfast-control --config /etc/handfast/control.yaml --check", "control"),
         ("handfast-sidecar --config /etc/handfast/sidecar.yaml --check", "pod"),
     ],
@@ -80,15 +97,23 @@ ELSEWHERE = {
             "test/kube/stories/010_install_to_the_first_encrypted_call.py", "handfast.dev/inject-"),
         "kubectl delete": ("test/kube/kube_cluster/install.py", '"delete"'),
     },
-    OPERATIONS: {
+    CONTROL_PLANES: {
         "(umask 077; openssl rand -base64 24 >/etc/handfast/keys.passphrase": ("test/harness/handfast_harness/control_planes.py", '"export", "--to"'),
+        "setpriv --reuid 1336 --regid 1336 --clear-groups handfast-control keys import": ("test/harness/handfast_harness/control_planes.py", '"import", "--from"'),
+    },
+    UPGRADE: {
         "setpriv --reuid 1337 --regid 1337 --clear-groups handfast-sidecar upgrade": (
             "test/integration/340_a_sidecar_is_upgraded_in_place.py", '"$0" upgrade --config'),
+    },
+    OPERATIONS: {
         "(umask 077; openssl rand -hex 32 >/etc/handfast/page.token": ("test/integration/336_the_operators_page.py", "secrets.token_hex(32)"),
+    },
+    FEDERATION: {
         "handfast federation list": ("test/integration/261_partners_that_misbehave.py", '"federation", "list"'),
+    },
+    ROTATE: {
         "handfast ca crl > mesh.crl": ("test/integration/211_certificates_are_revoked.py", '"-CRLfile"'),
         "handfast ca csr > mesh.csr": ("test/integration/240_an_authority_of_your_own.py", '"-copy_extensions", "copyall"'),
-        "setpriv --reuid 1336 --regid 1336 --clear-groups handfast-control keys import": ("test/harness/handfast_harness/control_planes.py", '"import", "--from"'),
     },
     CONTRIBUTING: {
         "tools/install_packages.sh": ("test/run.sh", "test/lint/apt-packages.txt"),
@@ -169,6 +194,11 @@ def commands_in_order(document):
         if left and block.startswith(left[0][0]):
             yield block, left.pop(0)[1]
     assert not left, "%s has no block that begins with %s, after the one before it" % (document, left[0][0])
+
+
+def commands_of_tasks():
+    """The same of all pages that one mesh follows."""
+    return [found for document in TASKS for found in commands_in_order(document)]
 
 
 def gaps(texts):
