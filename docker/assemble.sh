@@ -66,5 +66,6 @@ for library in $libraries; do
 	cp -L "$sysroot$library" "$folder/root$library"
 done
 mkdir -p "$folder/root/usr/share/doc/$program"
+SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH-$(git -c safe.directory='*' log -1 --format=%ct 2>/dev/null || echo 0)} \
 /usr/bin/python3 tools/sbom.py "$label" "$folder/root/$program" "${architecture:-$(dpkg --print-architecture)}" ${sysroot:+--sysroot "$sysroot"} \
 	$libraries >"$folder/root/usr/share/doc/$program/sbom.spdx.json"

@@ -10,12 +10,14 @@ Owners, times and order do not depend on the machine: the same programs give the
 import dataclasses
 import gzip
 import hashlib
+import json
 import os
 import pathlib
 import subprocess
 import sys
 import tempfile
 import time
+import urllib.parse
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
@@ -167,6 +169,20 @@ def add_program(tree, package, program, own):
         tree.add(path % package.name, printed(own, "--completion", shell))
 
 
+def notices(sbom):
+    """What the licenses of the libraries inside ask to be passed on: of each, the file of its Debian package."""
+    document = json.loads(sbom)
+    inside = {one["relatedSpdxElement"] for one in document["relationships"] if one["relationshipType"] == "STATIC_LINK"}
+    for one in document["packages"]:
+        purl = one["externalRefs"][0]["referenceLocator"] if one["SPDXID"] in inside else ""
+        text = f"{one['name']} {one['versionInfo']}: {one['licenseDeclared']}\n"
+        if purl.startswith("pkg:deb/"):
+            name = urllib.parse.unquote(purl.split("/")[2].split("@")[0])
+            yield text + "\n" + pathlib.Path("/usr/share/doc", name, "copyright").read_text(encoding="utf-8", errors="replace")
+        elif purl:
+            yield text
+
+
 # The programs are static but two; of what is in them only libyaml is on lintian's list.
 OVERRIDES = "%s binary: embedded-library libyaml *\n"
 
@@ -174,6 +190,7 @@ OVERRIDES = "%s binary: embedded-library libyaml *\n"
 def add_documents(tree, package, version, epoch, sbom):
     folder = f"usr/share/doc/{package.name}"
     tree.add(f"{folder}/sbom.spdx.json", sbom.read_bytes())
+    tree.add(f"{folder}/libraries.copyright.gz", gzip.compress("\n\n".join(notices(sbom.read_bytes())).encode(), 9, mtime=0))
     tree.add(f"{folder}/copyright", (HERE / "copyright").read_bytes())
     tree.add(f"{folder}/changelog.gz", gzip.compress((ROOT / "CHANGES.md").read_bytes(), 9, mtime=0))
     tree.add(f"{folder}/changelog.Debian.gz", gzip.compress(changelog(version, epoch).encode(), 9, mtime=0))

@@ -108,6 +108,14 @@ def the_same_commit_gives_the_same_bytes(debian):
 
 # --- installation without a service manager, by apt ---
 
+def and_the_same_images(debian):
+    made = [debian.folder / "images", debian.folder / "again" / "images"]
+    for folder in made:
+        run(ROOT / "docker/build_images.sh", folder, "docker.io/handfast/", "test", "handfast-init", "handfast-cni")
+    for image in sorted(made[0].iterdir()):
+        expect((made[1] / image.name).read_bytes() == image.read_bytes(), "%s differs from that of another build" % image.name)
+
+
 def makes_a_minimal_machine(debian):
     run("bash", "-c", '. "$1" && make_machine "$2"', "bash", MAKE, debian.base)
     for name in ("resolv.conf", "hosts"):
@@ -350,7 +358,7 @@ def a_purge_of_running_programs_removes_everything(debian):
         expect(left == [], "left after a purge on %s: %s" % (machine.name, " ".join(left)))
 
 
-CHECKS = [makes_the_packages, the_same_commit_gives_the_same_bytes, makes_a_minimal_machine,
+CHECKS = [makes_the_packages, the_same_commit_gives_the_same_bytes, and_the_same_images, makes_a_minimal_machine,
           refuses_a_number_that_is_taken, apt_installs_all_of_them, the_sboms_name_what_the_programs_link, the_settings_do_not_start_before_they_are_edited,
           purge_removes_everything, three_machines_boot, installs_the_control_plane, installs_the_sidecars,
           the_first_call_is_encrypted, the_rules_work, the_units_are_valid_and_confined, the_programs_confine_themselves,
