@@ -3,8 +3,8 @@
 it:
 
     test/suite.py                 all parts but `long_stories`, `busy_kube`, `kube`, `packages`, `fresh` and `arm64`
-    test/suite.py unit stories    some parts: asan unit netns harness interop busy_stories stories asan_stories
-    tsan_stories lint long_stories busy_kube kube packages fresh arm64
+    test/suite.py unit stories    some parts: asan unit netns harness interop busy_stories stories soak
+    asan_stories tsan_stories lint long_stories busy_kube kube packages fresh arm64
     test/suite.py all busy_kube kube packages fresh    the call of .ci/run: every part, the stories on a real Kubernetes where Go is on
     the machine, the Debian packages, and README's first command and quick start on a fresh machine
 
@@ -40,6 +40,7 @@ ASAN_STORIES = ["020", "023", "041", "042", "043", "053", "060", "120", "124"]
 # With ThreadSanitizer: several workers, rotation, drain, changes while connections are open.
 TSAN_STORIES = ["020", "025", "041", "050", "053", "124"]
 TPROXY = {"STORIES_MODE": "tproxy"}
+SOAK = ["--seconds", "180", "--seed", "1"]
 PART_LIMIT_S = 45 * 60
 _VERDICTS = "PASSED|FLAKY|FAILED TO BUILD|FAILED|TIMEOUT|NO STATUS|INCOMPLETE"
 
@@ -174,11 +175,14 @@ def netns():
 
 
 def harness():
-    """the harness's own tests"""
-    code, output = run(PYTHON + ["test/harness/harness_test.py"])
-    ran = int((re.search(r"^Ran (\d+) test", output, re.M) or [0, 0])[1])
-    failed = sum(map(int, re.findall(r"(?:failures|errors)=(\d+)", output))) or (code != 0)
-    return Sum(ran - failed if ran else 0, int(failed))
+    """the own tests of the harness and of the soak"""
+    total = Sum(0, 0)
+    for path in ("test/harness/harness_test.py", "test/soak/soak_test.py"):
+        code, output = run(PYTHON + [path])
+        ran = int((re.search(r"^Ran (\d+) test", output, re.M) or [0, 0])[1])
+        failed = sum(map(int, re.findall(r"(?:failures|errors)=(\d+)", output))) or int(code != 0)
+        total = Sum(total.passed + (ran - failed if ran else 0), total.failed + failed)
+    return total
 
 
 def scripts(pattern, env=None):
@@ -242,6 +246,13 @@ def others_than(numbers, folder):
 def stories():
     """the other stories in network namespaces"""
     return run_stories(plain(), others_than(BUSY_STORIES, "test/integration"), {})
+
+
+def soak():
+    """random faults under traffic, of a fixed seed"""
+    _, output = run(PYTHON + ["test/soak/run.py", *SOAK], {"HANDFAST_BIN": plain()})
+    found = re.findall(r"^(\d+) passed, (\d+) failed$", output, re.M)
+    return Sum(*map(int, found[-1])) if found else Sum(0, 1)
 
 
 def long_stories():
@@ -313,12 +324,12 @@ def has_rules():
     return subprocess.run(["nft", "list", "table", "inet", "handfast"], capture_output=True).returncode == 0
 
 
-PARTS = [asan, unit, netns, harness, interop, busy_stories, stories, asan_stories, tsan_stories, lint]
+PARTS = [asan, unit, netns, harness, interop, busy_stories, stories, soak, asan_stories, tsan_stories, lint]
 # What a fresh machine has no Go for; not on a fresh machine itself; large programs of others.
 ON_REQUEST = [long_stories, busy_kube, kube, packages, fresh, arm64]
-LANES = [[stories, asan_stories, tsan_stories], [kube, lint, packages, fresh, arm64]]
+LANES = [[stories, soak, asan_stories, tsan_stories], [kube, lint, packages, fresh, arm64]]
 LOW_PRIORITY = [lint, packages, fresh, arm64]
-NEEDS = {stories: plain, kube: plain, packages: plain, asan_stories: with_asan, tsan_stories: with_tsan}
+NEEDS = {stories: plain, soak: plain, kube: plain, packages: plain, asan_stories: with_asan, tsan_stories: with_tsan}
 FLAKY = []  # lines of the runners of stories
 
 

@@ -1,0 +1,145 @@
+"""The mesh of a soak, and what its faults change: disks that can be filled, a clock that can be set, a policy.
+
+    control [clock, disk] --- router (captured here) --- client [sidecar on a disk of its own]
+                                |
+      stranger (no sidecar) ----+--- server [the same], bystander [sidecar], denied [sidecar]
+
+With several control planes: control2 and so on, and their store is in etcd, on a host of its own.
+Certificates live 30 s: each sidecar renews every 15 to 20 s."""
+
+import contextlib
+import mmap
+import os
+import struct
+import subprocess
+
+from handfast_harness import Mesh, identity_of
+from handfast_harness.control_plane import CONTROL_UID, SIDECAR_UID, STREAMS
+from handfast_harness.control_planes import another_control_plane, carry_keys
+from handfast_harness.etcd import Etcd
+from handfast_harness.process import Process
+
+from soak import traffic
+
+LEAF_TTL = "30s"
+_MESHED_HOSTS = ("client", "server", "bystander", "denied")
+
+
+class Disk:
+    """A small file system over a folder that is empty yet."""
+
+    def __init__(self, path, uid, size):
+        self.path, self._filler = path, os.path.join(path, "filler")
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=%s,mode=0700,uid=%d,gid=%d" % (size, uid, uid), "none", path], check=True)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        subprocess.run(["umount", "-l", self.path], check=True)
+
+    def fill(self):
+        with open(self._filler, "ab", buffering=0) as file, contextlib.suppress(OSError):
+            while True:
+                file.write(b"x" * 4096)
+
+    def free(self):
+        os.unlink(self._filler)
+
+
+class Clock:
+    """The wall clock of the control plane's process."""
+
+    def __init__(self, path):
+        with open(path, "w+b") as file:
+            file.write(b"\0" * 16)
+            file.flush()
+            self._map = mmap.mmap(file.fileno(), 16)
+        os.chmod(path, 0o644)
+        self.path = path
+
+    def set(self, wall_s):
+        self._map[:] = struct.pack("=qq", wall_s * 1000, 0)
+
+
+def policy_of(strict=False, deny_bystander=False):
+    """Of the server: who may call, and whether the port of the stranger takes plaintext."""
+    mesh_rule = {"name": "mesh", "sources": [{"id": identity_of(name)} for name in ("client", "bystander")],
+                 "ports": [traffic.ECHO, traffic.SOURCE, traffic.HASH]}
+    rules = [mesh_rule, {"name": "plain", "unauthenticated": True, "ports": [traffic.PERMISSIVE]}]
+    if deny_bystander:  # at one port: a source without identity matches every denial of an identity
+        rules.append({"name": "not-now", "action": "deny", "sources": [{"id": identity_of("bystander")}], "ports": [traffic.ECHO]})
+    mode = "strict" if strict else "permissive"
+    return {"default_mode": "strict", "workloads": [{"identity": identity_of("server"), "rules": rules,
+                                                     "ports": [{"port": traffic.PERMISSIVE, "mode": mode}]}]}
+
+
+def control_names(number):
+    return ("control", "control2", "control3")[:number]
+
+
+class World:
+    def __init__(self, story, num_controls=1):
+        self.story, others = story, control_names(num_controls)[1:]
+        stores = ("etcd",) if others else ()
+        mesh = self.mesh = Mesh(story, hosts=_MESHED_HOSTS, outsiders=("stranger", *others, *stores), leaf_ttl=LEAF_TTL,
+                                policy=policy_of(), start=False)
+        self.control, self.clock = mesh.control, Clock(os.path.join(story.root, "clock"))
+        self.controls = {"control": mesh.control}
+        self.disks = {"control": story.own(Disk(mesh.control.state, CONTROL_UID, "3m"))}
+        mesh.control.launch = self._launch_control
+        if others:
+            mesh.control.configure({"store": Etcd(story, [mesh.net.etcd]).start().settings()})
+        mesh.start_control()
+        for name in others:
+            self.controls[name] = another_control_plane(mesh.control, mesh.net.hosts[name])
+            carry_keys(mesh.control, self.controls[name])
+            self.controls[name].start()
+        self._start_sidecars()
+        for name in (*mesh.sidecars, *self.controls):
+            mesh.net.router.sysctl("net/ipv6/conf/to-%s/keep_addr_on_down" % name, 1)
+        self.former = []  # processes that were upgraded
+        self.num_rotations = 0  # of the root
+
+    def _start_sidecars(self):
+        mesh = self.mesh
+        more = {"control": {"address": ["%s:%d" % (each.host.ipv4, STREAMS) for each in self.controls.values()]}}
+        for name in _MESHED_HOSTS:
+            sidecar = mesh.make_sidecar(name, configuration=more if len(self.controls) > 1 else None).intercept()
+            if name in ("client", "server"):
+                self.disks[name] = self.story.own(Disk(sidecar.state, SIDECAR_UID, "256k"))
+            sidecar.launch()
+        for sidecar in mesh.sidecars.values():
+            sidecar.wait_until_ready(30)
+
+    def _launch_control(self):
+        """As ControlPlane.launch, with a clock that can be set."""
+        control = self.control
+        words = ["env", "LD_PRELOAD=" + self.story.binary("set_clock.so"), "SET_CLOCK_FILE=" + self.clock.path]
+        control.process = Process(control.host, "handfast-control", [*words, self.story.binary("handfast-control-dynamic"), "--config",
+                                                                     control.path], self.story.log_path("handfast-control"), uid=CONTROL_UID)
+        return control.process
+
+    def processes(self):
+        """{name: process} of what must run."""
+        controls = {name: control.process for name, control in self.controls.items()}
+        return {**controls, **{name: sidecar.process for name, sidecar in self.mesh.sidecars.items()}}
+
+    def what_lacks(self):
+        """Why it is not whole: "" when each process runs and each sidecar is ready and connected."""
+        for name, process in self.processes().items():
+            if process.exit_code is not None:
+                return "%s has ended with %d" % (name, process.exit_code)
+        for name, sidecar in self.mesh.sidecars.items():
+            try:
+                if (probe := sidecar.probe())[0] != 200:
+                    return "%s is not ready: %s" % (name, probe[1])
+                if sidecar.metric("handfast_control_plane_connected") != 1:
+                    return "%s is not connected to the control plane" % name
+            except OSError as error:
+                return "%s: no answer to a probe (%s)" % (name, error)
+        return ""
+
+    def reload_policy(self, **changes):
+        for control in self.controls.values():
+            control.reload(policy=policy_of(**changes))
