@@ -5,7 +5,7 @@
       stranger (no sidecar) ----+--- server [the same], bystander [sidecar], denied [sidecar]
 
 With several control planes: control2 and so on, and their store is in etcd, on a host of its own.
-Certificates live 30 s: each sidecar renews every 15 to 20 s."""
+Certificates live 30 s: each sidecar renews every 15 to 20 s. Sidecars have two workers."""
 
 import contextlib
 import mmap
@@ -83,7 +83,7 @@ class World:
         self.story, others = story, control_names(num_controls)[1:]
         stores = ("etcd",) if others else ()
         mesh = self.mesh = Mesh(story, hosts=_MESHED_HOSTS, outsiders=("stranger", *others, *stores), leaf_ttl=LEAF_TTL,
-                                policy=policy_of(), start=False)
+                                policy=policy_of(), workers=2, start=False)
         self.control, self.clock = mesh.control, Clock(os.path.join(story.root, "clock"))
         self.controls = {"control": mesh.control}
         self.disks = {"control": story.own(Disk(mesh.control.state, CONTROL_UID, "3m"))}
