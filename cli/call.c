@@ -6,6 +6,7 @@
 #include "cli/cluster/api.h"
 #include "cli/cluster/control_forward.h"
 #include "cli/commands.h"
+#include "cli/confine.h"
 #include "cli/refusal.h"
 #include <errno.h>
 #include <unistd.h>
@@ -121,6 +122,7 @@ static enum err call_on_machine(
 		return why_set(why, ERR_UNAVAILABLE, "a control plane that runs on this machine",
 			"start it, or set --socket; of a cluster give --cluster or --kubeconfig",
 			"no program listens at %s", socket);
+	confine();
 	_cleanup_(loop_freep) struct loop *loop = loop_new(&clock_system);
 	struct exchange exchange = {.request = request, .loop = loop, .answer = out_answer, .detail = why};
 	return run(&exchange, fd);

@@ -5,9 +5,11 @@
 #include "base/net/fd.h"
 #include "base/net/resolver.h"
 #include "base/pb/unpack.h"
+#include "base/sandbox/sandbox.h"
 #include "base/settings/command_line/library_version.h"
 #include "base/tls/tls_context.h"
 #include "cli/commands.h"
+#include "cli/confine.h"
 #include "cli/watch.h"
 #include <jansson.h>
 #include <yaml.h>
@@ -73,6 +75,7 @@ static const struct cli_flag flags[] = {
 
 static void put_versions(struct buf *out)
 {
+	const struct sandbox_version seccomp = sandbox_library_version();
 	library_version_put(out, LIBRARY_BORINGSSL, "%s", tls_library_version());
 	library_version_put_gcc(out, LIBRARY_LIBSTDCXX);
 	library_version_put(out, LIBRARY_NGHTTP2, "%s", h2_library_version());
@@ -81,6 +84,7 @@ static void put_versions(struct buf *out)
 	library_version_put(out, LIBRARY_CARES, "%s", resolver_library_version());
 	library_version_put(out, LIBRARY_JANSSON, "%s", jansson_version_str());
 	library_version_put(out, LIBRARY_YAML, "%s", yaml_get_version_string());
+	library_version_put(out, LIBRARY_SECCOMP, "%u.%u.%u", seccomp.major, seccomp.minor, seccomp.micro);
 }
 
 static const struct cli_program program = {.name = "handfast",
@@ -105,6 +109,7 @@ int main(int argc, char **argv)
 		return (int)command_line_refuse(&line);
 	if (line.checks_only)
 		return CLI_DONE;
+	confine_once();
 	if (command_line_has(&line, "watch"))
 		return (int)watch_run(&line, functions[line.command - commands]);
 	return (int)functions[line.command - commands](&line);

@@ -4,6 +4,7 @@
 #include "base/http/http_fetch.h"
 #include "cli/cluster/pod_pages.h"
 #include "cli/commands.h"
+#include "cli/confine.h"
 
 #define PAGE_MAX   (4u * 1024 * 1024)
 #define TIMEOUT_MS 5000
@@ -33,6 +34,7 @@ enum err page_get(const struct command_line *line, const char *path, json_t **ou
 			"--admin to its "
 			"address",
 			"no sidecar answers at %s: %s", admin, err_text(err));
+	confine();
 	json_t *parsed =
 		fetched.status == 200 ? json_loadb((const char *)fetched.body.ptr, fetched.body.len, 0, NULL) : NULL;
 	if (parsed == NULL)

@@ -1,6 +1,7 @@
 /* handfast-init: parses the options, runs the command, prints the report. */
 #include "base/core/check.h"
 #include "base/net/fd.h"
+#include "base/sandbox/sandbox.h"
 #include "intercept/apply.h"
 #include "intercept/check.h"
 #include "intercept/loopback_addr.h"
@@ -207,6 +208,9 @@ int main(int argc, char **argv)
 		return (int)command_line_refuse(&line);
 	if (line.checks_only)
 		return CLI_DONE;
+	struct why why = {0};
+	if (sandbox_enter(SANDBOX_RULES, &why) != ERR_NONE)
+		fprintf(stderr, "handfast-init: running without a system call filter: %s\n", why.got);
 	options.rules.kernel_has_socket = preflight_kernel_has_socket();
 	return (int)run(&options, line.command->words);
 }

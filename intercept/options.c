@@ -2,6 +2,7 @@
 #include "base/core/check.h"
 #include "base/core/service_link.h"
 #include "base/core/version.h"
+#include "base/sandbox/sandbox.h"
 #include "base/settings/command_line/library_version.h"
 #include <jansson.h>
 #include <stdio.h>
@@ -174,7 +175,9 @@ static const enum command COMMAND_OF[] = {
 
 static void put_versions(struct buf *out)
 {
+	const struct sandbox_version seccomp = sandbox_library_version();
 	library_version_put(out, LIBRARY_JANSSON, "%s", jansson_version_str());
+	library_version_put(out, LIBRARY_SECCOMP, "%u.%u.%u", seccomp.major, seccomp.minor, seccomp.micro);
 }
 
 const struct cli_program options_program = {.name = "handfast-init",

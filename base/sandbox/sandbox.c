@@ -1,6 +1,8 @@
 #include "base/sandbox/sandbox.h"
 #include "base/core/cleanup.h"
 #include <errno.h>
+#include <linux/netlink.h>
+#include <net/if.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <string.h>
@@ -10,7 +12,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum group { GROUP_ALL = 1, GROUP_NETWORK = 2, GROUP_CONTROL = 4 };
+enum group { GROUP_ALL = 1, GROUP_NETWORK = 2, GROUP_CONTROL = 4, GROUP_RULES = 8 };
 
 static const struct {
 	int number;
@@ -25,9 +27,12 @@ static unsigned groups_of(enum sandbox_role role)
 {
 	switch (role) {
 	case SANDBOX_SIDECAR:
+	case SANDBOX_COMMAND:
 		return GROUP_ALL | GROUP_NETWORK;
 	case SANDBOX_CONTROL:
 		return GROUP_ALL | GROUP_NETWORK | GROUP_CONTROL;
+	case SANDBOX_RULES:
+		return GROUP_ALL | GROUP_NETWORK | GROUP_RULES;
 	case SANDBOX_SIGNER:
 		return GROUP_ALL;
 	}
@@ -94,6 +99,28 @@ static int allow_sockets(scmp_filter_ctx filter)
 				     filter, SCMP_ACT_ALLOW, SCMP_SYS(socketpair), 1, SCMP_A0(SCMP_CMP_EQ, AF_UNIX));
 }
 
+/* Nftables by netlink, number and flags of an interface, a copy of the process in the same namespaces, and code of
+ * libraries that are loaded when a name is looked up: of files, never writable. */
+static int allow_rules(scmp_filter_ctx filter)
+{
+	static const unsigned long ioctls[] = {SIOCGIFFLAGS, SIOCGIFINDEX, SIOCGIFNAME};
+	const struct scmp_arg_cmp is_code = SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC | PROT_WRITE, PROT_EXEC);
+	const unsigned long namespaces = CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER |
+					 CLONE_NEWPID | CLONE_NEWNET;
+	int result = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 2, SCMP_A0(SCMP_CMP_EQ, AF_NETLINK),
+		SCMP_A2(SCMP_CMP_EQ, NETLINK_NETFILTER));
+	if (result == 0)
+		result = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1, &is_code);
+	for (size_t i = 0; i < sizeof ioctls / sizeof ioctls[0] && result == 0; i++)
+		result = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1, SCMP_A1(SCMP_CMP_EQ, ioctls[i]));
+	if (result == 0) /* the C library's list of capabilities */
+		result = seccomp_rule_add(
+			filter, SCMP_ACT_ALLOW, SCMP_SYS(prctl), 1, SCMP_A0(SCMP_CMP_EQ, PR_CAPBSET_READ));
+	return result != 0 ? result
+			   : seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1,
+				     SCMP_A0(SCMP_CMP_MASKED_EQ, namespaces, 0));
+}
+
 /* Threads, no new processes. The arguments of clone3() are in memory, which a filter cannot read: when it is missing
  * the C library uses clone(). */
 static int allow_threads(scmp_filter_ctx filter)
@@ -122,6 +149,8 @@ static int load(scmp_filter_ctx filter, unsigned groups)
 		result = allow_sockets(filter);
 	if (result == 0 && (groups & GROUP_NETWORK) != 0)
 		result = allow_threads(filter);
+	if (result == 0 && (groups & GROUP_RULES) != 0)
+		result = allow_rules(filter);
 	return result != 0 ? result : seccomp_load(filter);
 }
 
@@ -135,6 +164,12 @@ static int load(scmp_filter_ctx filter, unsigned groups)
 #ifndef IS_SANITIZED
 #define IS_SANITIZED 0
 #endif
+
+struct sandbox_version sandbox_library_version(void)
+{
+	const struct scmp_version *version = seccomp_version();
+	return (struct sandbox_version){version->major, version->minor, version->micro};
+}
 
 bool sandbox_is_built_in(void)
 {

@@ -9,7 +9,14 @@ enum sandbox_role {
 	SANDBOX_SIDECAR, /* the network, and files */
 	SANDBOX_CONTROL, /* the same, and waiting for the signer, its child process */
 	SANDBOX_SIGNER,  /* files, and its existing socket; no new sockets, no threads */
+	SANDBOX_COMMAND, /* a command of an operator: as the sidecar */
+	SANDBOX_RULES,   /* the network and its rules, a process that guards them, and the caller's user */
 };
+
+struct sandbox_version { /* of libseccomp */
+	unsigned major, minor, micro;
+};
+struct sandbox_version sandbox_library_version(void);
 
 /* False: a build with a sanitizer, whose run-time library makes other calls at any time (stopping threads, running a
  * symbolizer). sandbox_enter() then does nothing. */

@@ -2,6 +2,7 @@
 #include "base/sandbox/sandbox.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/netlink.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -129,6 +130,23 @@ static void listen_to_the_wire(void)
 	syscall(SYS_socket, AF_PACKET, SOCK_DGRAM, 0);
 }
 
+static void fork_and_ask_for_rules(void)
+{
+	int fd = socket(AF_NETLINK, SOCK_RAW, NETLINK_NETFILTER);
+	pid_t child = fork();
+	if (child == 0)
+		_exit(CHILD_FINE);
+	if (fd < 0 || close(fd) != 0 || child < 0)
+		_exit(CHILD_WRONG);
+}
+
+static void assert_fine(enum sandbox_role role, act_fn *act)
+{
+	int status = status_of(role, act);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), CHILD_FINE);
+}
+
 static void assert_killed(enum sandbox_role role, act_fn *act)
 {
 	int status = status_of(role, act);
@@ -145,8 +163,21 @@ static void finding_l13_a_forbidden_call_ends_the_process(void **state)
 		listen_to_the_wire};
 	(void)state;
 	for (size_t i = 0; i < sizeof acts / sizeof acts[0]; i++)
-		for (unsigned role = SANDBOX_SIDECAR; role <= SANDBOX_SIGNER; role++)
+		for (unsigned role = SANDBOX_SIDECAR; role <= SANDBOX_COMMAND; role++)
 			assert_killed((enum sandbox_role)role, acts[i]);
+}
+
+/* It runs as root in the network namespace of a workload. */
+static void finding_l13_the_rules_are_written_without_other_powers(void **state)
+{
+	static act_fn *const acts[] = {run_another_program, inspect_a_process, make_a_namespace,
+		load_a_program_into_the_kernel, queue_calls_past_the_filter, make_a_file_of_memory, map_code,
+		limit_another_process, read_another_process, take_a_descriptor_of_another_process, inject_input,
+		open_a_raw_socket, listen_to_the_wire};
+	(void)state;
+	for (size_t i = 0; i < sizeof acts / sizeof acts[0]; i++)
+		assert_killed(SANDBOX_RULES, acts[i]);
+	assert_fine(SANDBOX_RULES, fork_and_ask_for_rules);
 }
 
 /* --- allowed to all roles, for the own process --- */
@@ -217,13 +248,6 @@ static void read_a_file(void)
 		_exit(CHILD_WRONG);
 }
 
-static void assert_fine(enum sandbox_role role, act_fn *act)
-{
-	int status = status_of(role, act);
-	assert_true(WIFEXITED(status));
-	assert_int_equal(WEXITSTATUS(status), CHILD_FINE);
-}
-
 static void the_signer_has_no_network(void **state)
 {
 	static act_fn *const acts[] = {open_a_socket, wait_for_events, start_a_thread};
@@ -279,6 +303,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(finding_l13_a_forbidden_call_ends_the_process),
 		cmocka_unit_test(ends_itself_by_abort_and_knows_its_limits),
+		cmocka_unit_test(finding_l13_the_rules_are_written_without_other_powers),
 		cmocka_unit_test(the_signer_has_no_network),
 		cmocka_unit_test(restricts_threads_that_exist_already),
 	};

@@ -51,9 +51,9 @@ def shows_that_a_dry_run_changes_nothing(story):
 
 def shows_that_up_writes_the_same_rules_each_time(story):
     _init(story, "up")
-    first = story.a.run(["nft", "-s", "list", "ruleset"]).stdout
+    first = story.a.run(["nft", "-s", "-p", "list", "ruleset"]).stdout
     _init(story, "up")
-    expect_eq(story.a.run(["nft", "-s", "list", "ruleset"]).stdout, first, "rules after a second up")
+    expect_eq(story.a.run(["nft", "-s", "-p", "list", "ruleset"]).stdout, first, "rules after a second up")
     expect_in(first, _init(story, "up", "--dry-run").stdout, "the rules of the dry run")
 
 

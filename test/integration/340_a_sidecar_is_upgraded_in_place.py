@@ -77,7 +77,7 @@ def shows_that_callers_never_hear_of_a_drain(story):
 def shows_that_the_command_upgrades_and_waits(story):
     """Through a pipe, as in a script: the new process writes to the log of the one before, not to the pipe."""
     before, old = story.server.process.pid, story.server.process
-    shown = story.mesh.server.run(["sh", "-c", '"$0" upgrade --config "$1" 2>&1 | cat', story.binary("handfast-sidecar"),
+    shown = story.mesh.server.run(["bash", "-c", '"$0" upgrade --config "$1" 2>&1 | cat', story.binary("handfast-sidecar"),
                                    story.server.path], uid=SIDECAR_UID).stdout
     expect("upgraded" in shown and "serving" not in shown, "the command shows %r" % shown)
     old.wait_for_log("taken over after")

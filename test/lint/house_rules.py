@@ -89,7 +89,7 @@ INCLUDED_IN = {
     "nftables/": ("intercept/",),
     "ares.h": ("base/net/",),
     "p11-kit-1/": ("control/pkcs11/",),
-    "seccomp.h": ("base/sandbox/", "control/versions.c", "sidecar/versions.c"),
+    "seccomp.h": ("base/sandbox/",),
 }
 
 
@@ -410,7 +410,7 @@ MAY_USE = {
     "cli/cluster": BASE + ("certs:describe", "certs:expiry", "certs:pem", "cli:show", "control/kube:inject", "third_party/jansson", "third_party/yaml"),
     "cli": BASE + ("certs:digest", "cli/cluster", "control/audit:audit_chain", "control/config", "control/distribute:encode_policy", "control/distribute:policy_review", "control/kube:policy_advice", "control/kube:policy_set", "policy", "proto", "third_party/jansson", "third_party/yaml"),
     "intercept/cni": BASE + ("third_party/",),
-    "intercept": CORE + ("base/json", "base/settings/command_line", "base/net", "base/settings:setting_table", "third_party/jansson", "third_party/nftables"),
+    "intercept": CORE + ("base/json", "base/sandbox", "base/settings/command_line", "base/net", "base/settings:setting_table", "third_party/jansson", "third_party/nftables"),
 }
 
 
