@@ -74,8 +74,9 @@ class Packages:
         for one in dict.fromkeys((str(path), os.path.realpath(path), re.sub(r"^/(bin|sbin|lib)", r"/usr/\1", str(path)),
                                   re.sub(r"^/usr/(bin|sbin|lib)", r"/\1", str(path)))):
             found = subprocess.run(["dpkg", "-S", one], capture_output=True, text=True)
-            if found.returncode == 0:
-                return found.stdout.splitlines()[0].split(":")[0].split(",")[0]
+            owners = [line for line in found.stdout.splitlines() if not line.startswith("diversion by")]  # as of sh, by dash
+            if found.returncode == 0 and owners:
+                return owners[0].split(":")[0].split(",")[0]
         return ""
 
 

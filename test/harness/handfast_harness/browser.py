@@ -44,7 +44,7 @@ class Browser:
         self._loop.close()
 
     def start(self, width=1280, height=1000):
-        argv = ["chromium", "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run", "--hide-scrollbars",
+        argv = ["/usr/bin/chromium", "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run", "--hide-scrollbars",
                 "--user-data-dir=" + self._folder, "--remote-debugging-port=%d" % PORT, "--window-size=%d,%d" % (width, height),
                 "about:blank"]
         self.process = Process(self.host, "chromium", argv, self._log, uid=UID, env={"HOME": self._folder})
