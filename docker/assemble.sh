@@ -25,8 +25,7 @@ mkdir -p "$folder/root/etc" "$folder/root/var/lib" "$folder/root/run" "$folder/r
 # Not every builder supports --chmod for folders: the mode is set here, the owner in the Dockerfile.
 case $program in handfast | handfast-pkcs11) ;; *) install -d -m 0700 "$folder/state/$program" ;; esac
 install -m 0755 "$built" "$folder/root/$program"
-# The note with the build's id depends on the folder in which it was built.
-"$strip" --strip-unneeded --remove-section=.note.gnu.build-id "$folder/root/$program"
+"$strip" --strip-unneeded "$folder/root/$program"
 if [ "$program" = handfast-pkcs11 ]; then # where the control plane looks for it
 	mkdir -p "$folder/root/usr/local/bin"
 	ln -sf "/$program" "$folder/root/usr/local/bin/$program"

@@ -18,9 +18,9 @@ class Failure(Exception):
     pass
 
 
-def run(*argv, check=True, **options):
+def run(*argv, check=True, timeout=300, **options):
     done = subprocess.run([str(word) for word in argv], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                          stderr=subprocess.STDOUT, text=True, timeout=300, **options)
+                          stderr=subprocess.STDOUT, text=True, timeout=timeout, **options)
     if check and done.returncode != 0:
         raise Failure("%s: exit code %d: %s" % (" ".join(map(str, argv)), done.returncode, done.stdout[-2000:]))
     return done

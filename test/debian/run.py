@@ -1,7 +1,8 @@
 #!/usr/bin/python3
 """The Debian packages on minimal Debian machines with systemd, as root:
 
-    test/debian/run.py [--long] [--keep]   --long: also lintian, and SPDX's own check of the SBOMs; --keep leaves the folder
+    test/debian/run.py [--long] [--keep]   --long: also compiles in another folder, and runs lintian, and
+    SPDX's own check of the SBOMs; --keep leaves the folder
 
 Makes the packages twice, of this version and of an older one; installs all of them by apt on a fresh machine; then boots
 three machines (control plane, and two workloads), follows README.Debian to the first encrypted call, upgrades, removes and
@@ -187,6 +188,24 @@ def lintian_has_no_error(debian):
     expect(not re.search("^E:", done.stdout, re.M) and done.returncode == 0, done.stdout)
 
 
+COMPILED = ["//sidecar:handfast-sidecar", "//intercept:handfast-init"]
+
+
+def another_folder_compiles_to_the_same_bytes(debian):
+    """With --long: a clone, without any cache; the committed tree must be what is here."""
+    clone, options = debian.folder / "clone", ["--config=opt", "--ui_event_filters=-info,-warning,-debug", *COMPILED]
+    run("git", "-c", "safe.directory=*", "clone", "-q", ROOT, clone)
+    base = "--output_base=%s" % (debian.folder / "bazel")
+    run("bazel", "build", *options, cwd=ROOT, timeout=7200)
+    run("bazel", base, "build", "--disk_cache=", *options, cwd=clone, timeout=7200)
+    for label in COMPILED:
+        path = pathlib.Path("bazel-bin", label.lstrip("/").replace(":", "/"))
+        sums = [hashlib.sha256((folder / path).read_bytes()).hexdigest() for folder in (ROOT, clone)]
+        expect(sums[0] == sums[1], "%s differs: %s" % (label, sums))
+    run("bazel", base, "shutdown", cwd=clone)
+    run("chmod", "-R", "u+w", debian.folder / "bazel")
+
+
 def the_library_of_spdx_accepts_the_sboms(debian):
     """With --long: from its registry, by hash."""
     run(sys.executable, "-m", "venv", debian.folder / "venv")
@@ -367,7 +386,7 @@ CHECKS = [makes_the_packages, the_same_commit_gives_the_same_bytes, and_the_same
           removal_keeps_settings_and_state, a_purge_of_running_programs_removes_everything]
 
 
-LONG = [lintian_has_no_error, the_library_of_spdx_accepts_the_sboms]  # before the purge
+LONG = [another_folder_compiles_to_the_same_bytes, lintian_has_no_error, the_library_of_spdx_accepts_the_sboms]  # before the purge
 
 
 def main():
