@@ -20,6 +20,7 @@ import tempfile
 import time
 
 from machine import Failure, Machine, run, wait_until
+from page import the_page_about_policy_makes_a_port_strict, the_page_leads_to_an_encrypted_call, workloads_are_there
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
@@ -379,11 +380,12 @@ def a_purge_of_running_programs_removes_everything(debian):
 
 CHECKS = [makes_the_packages, the_same_commit_gives_the_same_bytes, and_the_same_images, makes_a_minimal_machine,
           refuses_a_number_that_is_taken, apt_installs_all_of_them, the_sboms_name_what_the_programs_link, the_settings_do_not_start_before_they_are_edited,
-          purge_removes_everything, three_machines_boot, installs_the_control_plane, installs_the_sidecars,
+          purge_removes_everything, workloads_are_there, three_machines_boot, installs_the_control_plane, installs_the_sidecars,
           the_first_call_is_encrypted, the_rules_work, the_units_are_valid_and_confined, the_programs_confine_themselves,
           reload_reads_the_settings,
           an_upgrade_keeps_settings_state_and_connections, a_machine_that_starts_again_has_rules_and_sidecar,
-          removal_keeps_settings_and_state, a_purge_of_running_programs_removes_everything]
+          removal_keeps_settings_and_state, a_purge_of_running_programs_removes_everything,
+          the_page_leads_to_an_encrypted_call, the_page_about_policy_makes_a_port_strict]
 
 
 LONG = [another_folder_compiles_to_the_same_bytes, lintian_has_no_error, the_library_of_spdx_accepts_the_sboms]  # before the purge

@@ -13,7 +13,8 @@ README, OPERATIONS, DEBUGGING, CONTRIBUTING, IMAGES, KUBERNETES = (
 INSTALL, IDENTITIES, ROTATE, AUDIT, DRAIN, BACK_UP, UPGRADE = (
     "docs/install-on-hosts.md", "docs/identities.md", "docs/rotate.md", "docs/audit.md", "docs/drain.md", "docs/back-up.md",
     "docs/upgrade.md")
-FEDERATION, CONTROL_PLANES, MONITORING = "docs/federation.md", "docs/several-control-planes.md", "docs/monitoring.md"
+FEDERATION, CONTROL_PLANES, MONITORING, POLICY = (
+    "docs/federation.md", "docs/several-control-planes.md", "docs/monitoring.md", "docs/policy.md")
 # Pages that one mesh of story 197 follows, in this order.
 TASKS = (INSTALL, IDENTITIES, ROTATE, AUDIT, DRAIN, BACK_UP, UPGRADE)
 
@@ -24,6 +25,7 @@ def is_read(document):
 
 
 # {document: [(first line, host of story 197 that runs it; & after it: it stays in the foreground and runs on)]}, in order.
+# After the word debian: the machines of test/debian that run it.
 STORY = {
     README: [
         ("install bazel-bin/sidecar/handfast-sidecar", "newcomer"),
@@ -35,6 +37,14 @@ STORY = {
         ("kill $(jobs -p); wait", "newcomer"),
     ],
     INSTALL: [
+        ("apt-get install -y ./packages/handfast-control_*.deb", "debian control"),
+        ("umask 077\nhandfast token create", "debian control"),
+        ("apt-get install -y ./packages/handfast-sidecar_*.deb", "debian shop db"),
+        ("handfast-init up --profile host\nhandfast-init confirm\n", "debian shop db"),
+        ("systemctl enable --now handfast-init", "debian shop db"),
+        ("apt-get install -y nginx-light", "debian db"),
+        ("apt-get install -y curl", "debian shop"),
+        ("for second in 1 2 3 4 5; do", "debian db"),
         ("install -d -m 0700 -o 1336 -g 1336 /var/lib/handfast-control", "control"),
         ("setpriv --reuid 1336 --regid 1336 --clear-groups handfast-control --config /etc/handfast/control.yaml --check", "control"),
         ("setpriv --reuid 1336 --regid 1336 --clear-groups handfast-control --config /etc/handfast/control.yaml", "control &"),
@@ -44,6 +54,13 @@ STORY = {
         ("setpriv --reuid 1337 --regid 1337 --clear-groups handfast-sidecar", "pod &"),
         ("handfast-sidecar wait && handfast check && handfast-init check", "pod"),
         ("handfast-init up --profile host", "machine"),
+    ],
+    POLICY: [
+        ("cat >next.yaml", "debian control"),
+        ("handfast-control --config next.yaml --check", "debian control"),
+        ("handfast check", "debian db"),
+        ("sed -i", "debian control"),
+        ("handfast policy check --port 80 --from plaintext", "debian db"),
     ],
     IDENTITIES: [
         ("handfast entry create cart", "control"),
@@ -73,6 +90,9 @@ STORY = {
 
 # {document: {first line: (a file that runs the same commands, a text of it)}}
 ELSEWHERE = {
+    INSTALL: {
+        "tools/install_packages.sh tools/apt-packages.txt": ("test/debian/run.py", "deploy/debian/build_packages.sh"),
+    },
     README: {
         "docker/demo.sh ": ("test/fresh_machine.sh", "run demo docker/demo.sh"),
         "tools/install_packages.sh": ("test/fresh_machine.sh", "run quick_start test/quick_start.py"),
@@ -197,8 +217,15 @@ def commands_in_order(document):
 
 
 def commands_of_tasks():
-    """The same of all pages that one mesh follows."""
-    return [found for document in TASKS for found in commands_in_order(document)]
+    """The same of all pages that the mesh of story 197 follows."""
+    return [(block, host) for document in TASKS for block, host in commands_in_order(document) if not host.startswith("debian ")]
+
+
+def commands_on_debian(document):
+    """(block, machine) of those that test/debian runs on its machines."""
+    for block, hosts in commands_in_order(document):
+        for machine in hosts.split()[1:] if hosts.startswith("debian ") else ():
+            yield block, machine
 
 
 def gaps(texts):

@@ -155,6 +155,19 @@ def protocols_are_tested(tree):
                 yield f"{PROTOCOLS}: has no row for {number}:{function}"
 
 
+SYMPTOMS = "docs/troubleshoot.md"
+
+
+def symptoms_are_explained(tree):
+    """The page of symptoms has each close reason that is a failure, and each condition that keeps a sidecar from being well."""
+    page = tree.texts.get(SYMPTOMS, "")
+    reasons = re.findall(r'^CLOSE_REASON\(\w+, "(\w+)", \d+, true\)', tree.texts.get("sidecar/conn/close_reason.def", ""), re.M)
+    conditions = re.findall(r'add\(out, METRIC_CONDITION_\w+, "([^"]+)"', tree.texts.get("sidecar/sidecar_pages.c", ""))
+    for name in reasons + conditions:
+        if f"`{name}`" not in page:
+            yield f"{SYMPTOMS}: nothing about `{name}`"
+
+
 # Documents of docs/ with tables that are wider than a page; prose fits.
 WIDE = ("docs/reference/", "docs/threats.md", "docs/findings.md")
 
@@ -208,7 +221,7 @@ def links_resolve(tree):
 
 
 RULES = [documents_exist, sections_exist, decisions_exist, stories_exist, style_rules_exist, files_exist, cited_files_exist, documents_are_listed,
-         protocols_are_tested, lines_fit, links_resolve]
+         protocols_are_tested, symptoms_are_explained, lines_fit, links_resolve]
 
 
 if __name__ == "__main__":

@@ -353,6 +353,19 @@ class DocumentNames(unittest.TestCase):
                          ["x.md:4: `none()`: no function of this name is defined"])
 
 
+class Symptoms(unittest.TestCase):
+    TABLES = {"sidecar/conn/close_reason.def": 'CLOSE_REASON(A, "done", 503, false)\nCLOSE_REASON(B, "denied", 401, true)\n',
+              "sidecar/sidecar_pages.c": '\t\tadd(out, METRIC_CONDITION_NO_POLICY, "no policy yet", PAGE_FAILED,\n'}
+
+    def test_failures_and_conditions_with_a_row_are_no_finding(self):
+        self.assertEqual([], found(documents.symptoms_are_explained, {
+            **self.TABLES, "docs/troubleshoot.md": "| a reset | `denied` |\n| `no policy yet` |"}))
+
+    def test_those_without_one_are_named(self):
+        self.assertEqual(["docs/troubleshoot.md: nothing about `denied`", "docs/troubleshoot.md: nothing about `no policy yet`"],
+                         found(documents.symptoms_are_explained, {**self.TABLES, "docs/troubleshoot.md": "`done`"}))
+
+
 class Site(unittest.TestCase):
     def findings(self, first):
         """Of a site of two pages, whose first has these tags."""
