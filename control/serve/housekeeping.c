@@ -5,7 +5,14 @@
 #include "control/serve/copies.h"
 #include "control/serve/serve_private.h"
 
-enum { COPIES_EACH_MS = 5000, PRUNE_EACH_MS = 60000, PRUNE_MORE_MS = 1000, PRUNE_MAX = 200, STEADY_S = 3600 };
+enum {
+	COPIES_EACH_MS = 5000,
+	ACKS_EACH_MS = 5000,
+	PRUNE_EACH_MS = 60000,
+	PRUNE_MORE_MS = 1000,
+	PRUNE_MAX = 200,
+	STEADY_S = 3600
+};
 
 struct copies_search { /* for copies */
 	struct serve *serve;
@@ -111,6 +118,10 @@ void housekeeping_poll(struct serve *serve)
 	if (now_ms >= serve->copies_due_ms) {
 		check_for_copies(serve);
 		serve->copies_due_ms = now_ms + COPIES_EACH_MS;
+	}
+	if (now_ms >= serve->acks_due_ms) {
+		identity_keep_acks(serve);
+		serve->acks_due_ms = now_ms + ACKS_EACH_MS;
 	}
 	if (may_prune(serve, now_ms)) {
 		serve->prune_due_ms = now_ms + (prune(serve) ? PRUNE_MORE_MS : PRUNE_EACH_MS);

@@ -212,6 +212,14 @@ static void keep_ack(struct identity_stream *stream)
 		keep_ack_of(stream, trust_pins_since(options->trust));
 }
 
+/* Each sidecar confirms once. Its record may become known later than that: a process that was upgraded has renewed
+ * since, so that another certificate is in the record. And the store may have refused it. */
+void identity_keep_acks(struct serve *serve)
+{
+	LIST_EACH(&serve->identity_streams, struct identity_stream, stream, link)
+		keep_ack(stream);
+}
+
 /* An epoch that was never issued is ignored. */
 static void ack(struct identity_stream *stream, const struct identity_up *up)
 {

@@ -51,6 +51,52 @@ static void W18_refuses_a_renewal_with_the_key_of_before(void **state)
 	assert_true(world_renew(world, stream));
 }
 
+static void on_begun(_unused_ void *arg, enum err err, _unused_ const struct why *why)
+{
+	assert_int_equal(err, ERR_NONE);
+}
+
+static bool is_published(struct world *world)
+{
+	return rotation_state_of(world->rotation)->phase == ROTATION_PUBLISHING && trust_roots_since(world->trust) != 0;
+}
+
+/* Later certificates than that of the connection are in its record, and the two last keys are known: processes that
+ * were upgraded have renewed. */
+static struct rpc_call *open_with_an_earlier_certificate(struct world *world)
+{
+	world_enroll(world);
+	world_connect(world);
+	struct rpc_call *stream = world_open_stream(world);
+	world_wait_for_messages(world, 1); /* trust */
+	struct private_key *earlier = private_key_ref(world->leaf_key);
+	for (int i = 0; i < 2; i++) {
+		world_replace_key(&world->leaf_key);
+		assert_true(world_renew(world, stream));
+	}
+	private_key_unref(world->leaf_key);
+	world->leaf_key = earlier;
+	world_connect(world);
+	stream = world_open_stream(world);
+	world_wait_for_messages(world, 1);
+	return stream;
+}
+
+/* It confirms once, which is before its record is known by its next certificate. */
+static void a_rotation_takes_a_confirmation_from_before_the_record_was_known(void **state)
+{
+	struct world *world = *state;
+	struct rpc_call *stream = open_with_an_earlier_certificate(world);
+	rotation_begin(world->rotation, false, on_begun, NULL);
+	assert_true(WAIT_UNTIL(is_published(world), loop_run_once(world->loop, false)));
+	world_wait_for_messages(world, 2); /* trust, with the next root */
+	world_acknowledge(stream, trust_epoch(world->trust));
+	world_replace_key(&world->leaf_key);
+	assert_true(world_renew(world, stream));
+	assert_true(WAIT_UNTIL(
+		rotation_state_of(world->rotation)->phase != ROTATION_PUBLISHING, loop_run_once(world->loop, false)));
+}
+
 int main(int argc, char **argv)
 {
 	if (argc > 1 && strcmp(argv[1], SIGNER_COMMAND) == 0)
@@ -59,6 +105,7 @@ int main(int argc, char **argv)
 		WORLD_TEST(C5_a_connection_has_few_streams),
 		WORLD_TEST(C1_refuses_streams_to_a_client_without_certificate),
 		WORLD_TEST(W18_refuses_a_renewal_with_the_key_of_before),
+		WORLD_TEST(a_rotation_takes_a_confirmation_from_before_the_record_was_known),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -82,20 +82,6 @@ static void a_pod_attests_and_renews_without_a_record(void **state)
 	assert_int_equal(serve_num_streams(world->serve), 1);
 }
 
-static void acknowledge(struct rpc_call *stream)
-{
-	Handfast__V1__IdentityUp up = HANDFAST__V1__IDENTITY_UP__INIT;
-	Handfast__V1__TrustAck ack = HANDFAST__V1__TRUST_ACK__INIT;
-	Handfast__V1__Epoch epoch = HANDFAST__V1__EPOCH__INIT;
-	_cleanup_(buf_done) struct buf message = BUF_INIT(256);
-	epoch.incarnation = epoch.counter = 1;
-	ack.epoch = &epoch;
-	up.kind_case = HANDFAST__V1__IDENTITY_UP__KIND_ACK;
-	up.ack = &ack;
-	assert_int_equal(pb_pack(&up.base, &message), ERR_NONE);
-	assert_int_equal(rpc_call_send(stream, buf_span(&message)), ERR_NONE);
-}
-
 /* For `handfast status`: its stream is all that is known of it. */
 static void a_pod_is_in_the_status_while_its_stream_is_open(void **state)
 {
@@ -104,7 +90,7 @@ static void a_pod_is_in_the_status_while_its_stream_is_open(void **state)
 	_cleanup_(pb_arena_freep) struct pb_arena *arena = NULL;
 	ProtobufCMessage *unpacked;
 	struct rpc_call *stream = open_stream(world);
-	acknowledge(stream);
+	world_acknowledge(stream, (struct epoch){.incarnation = 1, .counter = 1});
 	world_replace_key(&world->leaf_key);
 	assert_true(world_renew(world, stream)); /* after that message */
 	assert_int_equal(operator_status(world->serve, &answer), ERR_NONE);

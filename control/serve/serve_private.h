@@ -99,7 +99,7 @@ struct serve {
 	uint64_t next_warning_ms[SERVE_CONDITIONS_NUM];
 	struct limit_episode episodes[SERVE_LIMITS_NUM];
 	uint64_t num_refused; /* by the listeners, as counted at the last sweep */
-	uint64_t copies_due_ms, prune_due_ms;
+	uint64_t copies_due_ms, prune_due_ms, acks_due_ms;
 	uint64_t trust_changed_ms;
 	uint64_t steady_since_ms; /* when the clock was last set or the machine suspended; else the start */
 	struct signer_watch signer;
@@ -199,6 +199,7 @@ void identity_message(void *stream, struct rpc_call *call, struct span message);
 void identity_half_close(void *stream, struct rpc_call *call);
 void identity_done(void *stream, struct rpc_call *call);
 void identity_push_trust(struct serve *serve);
+void identity_keep_acks(struct serve *serve);  /* those that a rotation waits for, and no record has yet */
 void identity_push_slots(struct serve *serve); /* to those with a certificate below a root that is being replaced */
 struct identity_view {                         /* for status */
 	const struct sidecar *sidecar;

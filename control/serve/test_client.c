@@ -233,3 +233,18 @@ bool world_renew(struct world *world, struct rpc_call *stream)
 	assert_int_equal(down->renewed->svid == NULL, down->renewed->refused_reason.len > 0);
 	return down->renewed->svid != NULL;
 }
+
+void world_acknowledge(struct rpc_call *stream, struct epoch epoch)
+{
+	Handfast__V1__IdentityUp up = HANDFAST__V1__IDENTITY_UP__INIT;
+	Handfast__V1__TrustAck ack = HANDFAST__V1__TRUST_ACK__INIT;
+	Handfast__V1__Epoch of = HANDFAST__V1__EPOCH__INIT;
+	_cleanup_(buf_done) struct buf message = BUF_INIT(256);
+	of.incarnation = epoch.incarnation;
+	of.counter = epoch.counter;
+	ack.epoch = &of;
+	up.kind_case = HANDFAST__V1__IDENTITY_UP__KIND_ACK;
+	up.ack = &ack;
+	assert_int_equal(pb_pack(&up.base, &message), ERR_NONE);
+	assert_int_equal(rpc_call_send(stream, buf_span(&message)), ERR_NONE);
+}

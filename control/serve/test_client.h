@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base/pb/unpack.h"
+#include "certs/bundle.h"
 #include "control/serve/test_serve.h"
 #include "proto/handfast/v1/identity.pb-c.h"
 
@@ -27,3 +28,4 @@ void world_enroll(struct world *world);                          /* connects, at
 void world_replace_key(struct private_key **key);
 /* On a stream that is open, with the leaf key: whether there is a certificate in the answer. */
 bool world_renew(struct world *world, struct rpc_call *stream);
+void world_acknowledge(struct rpc_call *stream, struct epoch epoch); /* the trust state */
