@@ -54,7 +54,7 @@ class Wire:
         self.found += ["the marker %r is on the wire: %s" % (marker, capture.path) for marker in secret if capture.contains(marker)]
         self.sees_plaintext = self.sees_plaintext or capture.contains(visible)
         if not self.found:
-            os.unlink(capture.path)
+            capture.discard()
 
     def no_plaintext(self):
         return self.found + ([] if self.sees_plaintext else ["the capture has not seen what is plaintext by intent: it shows nothing"])

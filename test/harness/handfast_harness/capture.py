@@ -65,6 +65,11 @@ class Capture(Process):
                 self._packets = list(read_pcap(file.read()))
         return self._packets
 
+    def discard(self):
+        """Removes the file and forgets the packets, once they were looked at."""
+        os.unlink(self.path)
+        self._packets = []
+
     def contains(self, marker):
         """Whether the bytes occur in any packet, or in any direction of any connection across packets."""
         return any(marker in packet.payload for packet in self.packets()) or \
