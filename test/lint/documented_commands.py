@@ -122,6 +122,7 @@ ELSEWHERE = {
         "setpriv --reuid 1336 --regid 1336 --clear-groups handfast-control keys import": ("test/harness/handfast_harness/control_planes.py", '"import", "--from"'),
     },
     UPGRADE: {
+        "apt-get install -y ./packages/handfast-": ("test/debian/run.py", "an_upgrade_keeps_settings_state_and_connections"),
         "setpriv --reuid 1337 --regid 1337 --clear-groups handfast-sidecar upgrade": (
             "test/integration/340_a_sidecar_is_upgraded_in_place.py", '"$0" upgrade --config'),
     },

@@ -102,6 +102,14 @@ def documents_are_listed(tree):
             yield f"docs/README.md: nothing about {posixpath.basename(name)}"
 
 
+def pages_are_in_the_navigation(tree):
+    """Each document of docs/ is in the navigation of the site."""
+    navigation = tree.texts.get("tools/site/mkdocs.yml", "")
+    for name in sorted(tree.names):
+        if re.fullmatch(r"docs/[\w-]+\.md", name) and f": {name}\n" not in navigation:
+            yield f"tools/site/mkdocs.yml: nothing about {name}"
+
+
 def files_exist(tree):
     """A file that a document names by its path is in the tree."""
     path = re.compile(r"`((?:[\w.-]+/)+[\w-]+\.(?:c|h|py|sh|def|proto|bzl|yaml|txt|budget))`")
@@ -220,7 +228,7 @@ def links_resolve(tree):
                 yield f"{place}: {target}: no such heading"
 
 
-RULES = [documents_exist, sections_exist, decisions_exist, stories_exist, style_rules_exist, files_exist, cited_files_exist, documents_are_listed,
+RULES = [documents_exist, sections_exist, decisions_exist, stories_exist, style_rules_exist, files_exist, cited_files_exist, documents_are_listed, pages_are_in_the_navigation,
          protocols_are_tested, symptoms_are_explained, lines_fit, links_resolve]
 
 

@@ -353,6 +353,13 @@ class DocumentNames(unittest.TestCase):
                          ["x.md:4: `none()`: no function of this name is defined"])
 
 
+class Navigation(unittest.TestCase):
+    def test_a_page_that_is_not_in_it_is_named(self):
+        texts = {"docs/a.md": "# A", "docs/b.md": "# B", "docs/decisions/001-c.md": "# C", "tools/site/mkdocs.yml": "nav:\n  - A: docs/a.md\n"}
+        self.assertEqual(["tools/site/mkdocs.yml: nothing about docs/b.md"],
+                         found(documents.pages_are_in_the_navigation, texts, names=tuple(texts)))
+
+
 class Symptoms(unittest.TestCase):
     TABLES = {"sidecar/conn/close_reason.def": 'CLOSE_REASON(A, "done", 503, false)\nCLOSE_REASON(B, "denied", 401, true)\n',
               "sidecar/sidecar_pages.c": '\t\tadd(out, METRIC_CONDITION_NO_POLICY, "no policy yet", PAGE_FAILED,\n'}
