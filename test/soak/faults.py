@@ -100,6 +100,37 @@ class UpgradeSidecar(_OfASidecar):
         pass
 
 
+class KillUpgrade(KillSidecar):
+    """kill -9 of a process that takes over, at any moment of it. Before it has, nothing fails; after it, as kill_sidecar."""
+
+    name, was_taken = "kill_upgrade", False
+
+    @staticmethod
+    def parameters(random_of):
+        return {**_duration(0, 2)(random_of), "after_s": round(random_of.uniform(0, 0.2), 3)}
+
+    def causes(self):
+        return super().causes() if self.was_taken else ()
+
+    def do(self):
+        before, since = self.sidecar.process, len(self.sidecar.process.log())
+        log = lambda: before.log()[since:]
+        late = self.sidecar.prepare()
+        time.sleep(self.after_s)  # duration: until the moment of the kill
+        late.kill()
+        ends = ("does not take over; going on", "serves from now on; ending")
+        wait_until("the process before to notice it", lambda: "prepares to take over" not in log() or any(end in log() for end in ends), 10)
+        self.was_taken = ends[1] in log()
+        if self.was_taken:
+            self.world.story.own(before)
+            self.world.former.append((before, time.monotonic()))
+            self.sidecar.process = late
+
+    def undo(self):
+        if self.was_taken:
+            self.sidecar.launch()
+
+
 class StopSidecar(_OfASidecar):
     """SIGSTOP and SIGCONT. A caller's sidecar that stands still fails nothing; a tunnel that opens to one fails after 2 s."""
 
@@ -315,5 +346,5 @@ class RotateRoot(Fault):
         return "" if status and (status["phase"], status["number"]) == ("none", self.number) else "the rotation is not over: %s" % status
 
 
-TABLE = {kind.name: kind for kind in (KillSidecar, UpgradeSidecar, StopSidecar, KillControl, StopControl, LinkDown, Loss, DiskFull,
+TABLE = {kind.name: kind for kind in (KillSidecar, UpgradeSidecar, KillUpgrade, StopSidecar, KillControl, StopControl, LinkDown, Loss, DiskFull,
                                       SetClock, StrictPort, DenyRule, Ban, RotateRoot)}

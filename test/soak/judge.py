@@ -141,7 +141,11 @@ def metrics_balance(mesh):
     """Once nothing is open: connections opened are connections closed, per direction, of each process of now."""
     wrong = []
     for name, sidecar in mesh.sidecars.items():
-        rows = sidecar.metrics()
+        try:
+            rows = sidecar.metrics()
+        except OSError as error:
+            wrong.append("%s: no metrics: %s" % (name, error))
+            continue
         for direction in ("outbound", "inbound", "inbound_plain"):
             opened, active = (rows['handfast_connections_%s{direction="%s"}' % (what, direction)] for what in ("opened_total", "active"))
             closed = sum(value for row, value in rows.items()
