@@ -86,7 +86,7 @@ class World:
                                 policy=policy_of(), workers=2, start=False)
         self.control, self.clock = mesh.control, Clock(os.path.join(story.root, "clock"))
         self.controls = {"control": mesh.control}
-        self.disks = {"control": story.own(Disk(mesh.control.state, CONTROL_UID, "3m"))}
+        self.disks = {"control": story.own(Disk(mesh.control.state, CONTROL_UID, "16m"))}
         mesh.control.launch = self._launch_control
         if others:
             mesh.control.configure({"store": Etcd(story, [mesh.net.etcd]).start().settings()})

@@ -161,10 +161,10 @@ def former_processes_have_ended(world):
          for process, _ in world.former if process.exit_code not in (None, 0)]
 
 
-def pss_kb(pid):
-    """Of one process; its share of pages that others map too."""
+def anonymous_kb(pid):
+    """What the process has of its own: of the program's file its share depends on how many others run."""
     with open("/proc/%d/smaps_rollup" % pid) as file:
-        return sum(int(line.split()[1]) for line in file if line.startswith("Pss:"))
+        return sum(int(line.split()[1]) for line in file if line.startswith("Pss_Anon:"))
 
 
 class Samples:
@@ -175,7 +175,7 @@ class Samples:
 
     def take(self, world):
         for name, process in world.processes().items():
-            self.rows.setdefault((name, process.pid), []).append((pss_kb(process.pid), process.num_fds()))
+            self.rows.setdefault((name, process.pid), []).append((anonymous_kb(process.pid), process.num_fds()))
 
     def _of(self, name, what):
         """In the order of time, over all processes of that name."""
