@@ -24,6 +24,8 @@ ROOT = HERE.parents[1]
 MAINTAINER = "Handfast <packages@handfast.dev>"
 COMPLETIONS = {"bash": "usr/share/bash-completion/completions/%s", "zsh": "usr/share/zsh/vendor-completions/_%s",
                "fish": "usr/share/fish/vendor_completions.d/%s.fish"}
+# What docs/monitoring.md installs.
+MONITORING = ("handfast.rules.yaml", "prometheus.yaml", "dashboard.json")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,7 +70,8 @@ policy to their sidecars.""", "usr/sbin", 8,
             user=("handfast-control", 1336), unit="handfast-control.service", depends="passwd", recommends="handfast",
             files={"etc/handfast/control.yaml": "deploy/debian/handfast-control.yaml",
                    "usr/lib/tmpfiles.d/handfast-control.conf": "deploy/debian/handfast.tmpfiles",
-                   "usr/share/doc/handfast-control/examples/control.yaml": "docker/control.example.yaml"}),
+                   "usr/share/doc/handfast-control/examples/control.yaml": "docker/control.example.yaml",
+                   **{f"usr/share/doc/handfast-control/examples/{name}": f"deploy/monitoring/{name}" for name in MONITORING}}),
     Package("//control/pkcs11:handfast-pkcs11", """keys in PKCS#11 tokens for the control plane of Handfast
 Signs the mesh's intermediate certificates by a key in a PKCS#11 token, whose
 module it loads. The control plane starts it.""", "usr/libexec", recommends="handfast-control"),

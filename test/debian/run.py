@@ -157,6 +157,12 @@ def apt_installs_all_of_them(debian):
         expect(debian.chroot("id", name).stdout.startswith("uid=%d(%s) gid=%d(%s)" % (number, name, number, name)), "user " + name)
 
 
+def the_examples_of_monitoring_are_there(debian):
+    for name in packages.MONITORING:
+        here = debian.base / "usr/share/doc/handfast-control/examples" / name
+        expect(here.read_bytes() == (ROOT / "deploy/monitoring" / name).read_bytes(), "%s differs from the tree's" % here)
+
+
 def sbom_of(debian, package):
     return json.loads((debian.base / "usr/share/doc" / package.name / "sbom.spdx.json").read_text())
 
@@ -311,6 +317,10 @@ def reload_reads_the_settings(debian):
     debian.db.shell("echo 'log: {level: debug}' >>/etc/handfast/sidecar.yaml; systemctl reload handfast-sidecar")
     wait_until("a new main process", lambda: debian.db.run("systemctl", "show", "-P", "MainPID", "handfast-sidecar").stdout != before, 10)
     expect(" debug " in debian.db.log_of("handfast-sidecar"), "log.level is not in force")
+    before = debian.db.run("systemctl", "show", "-P", "MainPID", "handfast-sidecar").stdout
+    debian.db.shell("echo 'drain_deadline: 20s' >>/etc/handfast/sidecar.yaml; systemctl kill -s HUP --kill-whom=main handfast-sidecar")
+    wait_until("drain_deadline in force", lambda: "drain_deadline" in debian.db.log_of("handfast-sidecar"), 10)
+    expect(debian.db.run("systemctl", "show", "-P", "MainPID", "handfast-sidecar").stdout == before, "SIGHUP took a new process")
     debian.control.shell("echo 'log: {level: debug}' >>/etc/handfast/control.yaml; systemctl reload handfast-control")
     wait_until("log.level in force", lambda: "log.level" in debian.control.log_of("handfast-control"), 10)
     debian.db.shell("systemctl reload handfast-init && handfast-init check --profile host")
@@ -379,7 +389,8 @@ def a_purge_of_running_programs_removes_everything(debian):
 
 
 CHECKS = [makes_the_packages, the_same_commit_gives_the_same_bytes, and_the_same_images, makes_a_minimal_machine,
-          refuses_a_number_that_is_taken, apt_installs_all_of_them, the_sboms_name_what_the_programs_link, the_settings_do_not_start_before_they_are_edited,
+          refuses_a_number_that_is_taken, apt_installs_all_of_them, the_examples_of_monitoring_are_there,
+          the_sboms_name_what_the_programs_link, the_settings_do_not_start_before_they_are_edited,
           purge_removes_everything, workloads_are_there, three_machines_boot, installs_the_control_plane, installs_the_sidecars,
           the_first_call_is_encrypted, the_rules_work, the_units_are_valid_and_confined, the_programs_confine_themselves,
           reload_reads_the_settings,

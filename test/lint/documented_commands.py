@@ -40,7 +40,8 @@ STORY = {
         ("apt-get install -y ./packages/handfast-control_*.deb", "debian control"),
         ("umask 077\nhandfast token create", "debian control"),
         ("apt-get install -y ./packages/handfast-sidecar_*.deb", "debian shop db"),
-        ("handfast-init up --profile host\nhandfast-init confirm\n", "debian shop db"),
+        ("handfast-init up --profile host", "debian shop db"),
+        ("handfast-init confirm", "debian shop db"),
         ("systemctl enable --now handfast-init", "debian shop db"),
         ("apt-get install -y nginx-light", "debian db"),
         ("apt-get install -y curl", "debian shop"),
@@ -50,10 +51,12 @@ STORY = {
         ("setpriv --reuid 1336 --regid 1336 --clear-groups handfast-control --config /etc/handfast/control.yaml", "control &"),
         ("(umask 077; handfast token create", "control"),
         ("install -D -m 0600 -o 1337 -g 1337 token", "pod"),
-        ("handfast-init up", "pod"),
+        ("handfast-init up --profile host", "machine"),
+        ("handfast-init confirm", "machine"),
+        ("handfast-init up\n", "pod"),
         ("setpriv --reuid 1337 --regid 1337 --clear-groups handfast-sidecar", "pod &"),
         ("handfast-sidecar wait && handfast check && handfast-init check", "pod"),
-        ("handfast-init up --profile host", "machine"),
+        ("handfast-init check --profile host", "machine"),
     ],
     POLICY: [
         ("cat >next.yaml", "debian control"),
@@ -125,6 +128,8 @@ ELSEWHERE = {
         "apt-get install -y ./packages/handfast-": ("test/debian/run.py", "an_upgrade_keeps_settings_state_and_connections"),
         "setpriv --reuid 1337 --regid 1337 --clear-groups handfast-sidecar upgrade": (
             "test/integration/340_a_sidecar_is_upgraded_in_place.py", '"$0" upgrade --config'),
+        "systemctl kill -s HUP --kill-whom=main handfast-sidecar": (
+            "test/debian/run.py", "systemctl kill -s HUP --kill-whom=main handfast-sidecar"),
     },
     OPERATIONS: {
         "(umask 077; openssl rand -hex 32 >/etc/handfast/page.token": ("test/integration/336_the_operators_page.py", "secrets.token_hex(32)"),
