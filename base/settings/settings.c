@@ -118,6 +118,19 @@ static bool has_renamed_below(const struct settings *settings, const char *path)
 	return false;
 }
 
+/* "page: {port: ...}" for "page.port". */
+static void put_nested(const char *key, char *out, size_t size)
+{
+	size_t at = 0;
+	unsigned depth = 0;
+	for (size_t len = strcspn(key, "."); key[len] == '.' && at < size; len = strcspn(key, "."), depth++) {
+		at += (size_t)snprintf(out + at, size - at, "%.*s: {", (int)len, key);
+		key += len + 1;
+	}
+	if (at < size)
+		(void)snprintf(out + at, size - at, "%s: ...%.*s", key, (int)depth, "}}}}}}}}");
+}
+
 static void error_unknown(struct settings *settings, const struct setting_node *node, const char *path)
 {
 	char nearest[SETTING_NEAREST_MAX], expected[128], fix[160];
@@ -125,6 +138,13 @@ static void error_unknown(struct settings *settings, const struct setting_node *
 	if (setting_nearest(settings->table, span_of_str(path), true, nearest) == NULL) {
 		setting_error(settings, node, "a known key", "remove it, or see the spelling in --keys",
 			"%s is no setting", key);
+		return;
+	}
+	if (strchr(key, '.') != NULL) {
+		char nested[SETTING_NEAREST_MAX + 32];
+		put_nested(nearest, nested, sizeof(nested));
+		(void)snprintf(fix, sizeof(fix), "write %s", nested);
+		setting_error(settings, node, "sections nested, as in YAML", fix, "%s is a key with a dot", key);
 		return;
 	}
 	(void)snprintf(expected, sizeof(expected), "a known key, such as %s", nearest);

@@ -75,6 +75,19 @@ static void five_errors_are_reported_at_once_each_with_its_place(void **state)
 	assert_non_null(strstr(text, "test.yaml:5 (extra): extra is no setting"));
 }
 
+static void a_key_with_a_dot_is_to_be_nested(_unused_ void **state)
+{
+	_cleanup_(settings_freep) struct settings *settings =
+		read_text("listen.port: 9\nmesh: {leaf.ttl: 1s}\nno.such: 1\n");
+	setting_map(settings, settings_root(settings), "mesh");
+	assert_int_equal(settings_finish(settings), 3);
+	const char *text = settings_errors(settings);
+	assert_non_null(strstr(text,
+		"test.yaml:1 (listen.port): listen.port is a key with a dot; expected: sections nested, as in YAML; "
+		"fix: write listen: {port: ...}\n"));
+	assert_non_null(strstr(text, "no.such is no setting"));
+}
+
 /* The cause alone is reported: what is missing may be in the part of the file that could not be read. */
 static void nothing_is_missing_from_a_file_that_cannot_be_read(void **state)
 {
@@ -341,6 +354,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(values_come_with_their_types),
 		cmocka_unit_test(five_errors_are_reported_at_once_each_with_its_place),
+		cmocka_unit_test(a_key_with_a_dot_is_to_be_nested),
 		cmocka_unit_test(nothing_is_missing_from_a_file_that_cannot_be_read),
 		cmocka_unit_test(a_key_that_is_given_twice_is_named),
 		cmocka_unit_test(flags_beat_the_environment_and_that_beats_the_file),

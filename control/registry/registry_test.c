@@ -52,6 +52,7 @@ static void release_needs_the_owner_or_an_operator(void **state)
 	assert_true(registry_holds(world->registry, &web, &ip));
 	assert_true(registry_release(world->registry, &web, &ip, NULL, NULL));
 	assert_true(is_unknown_soon(world));
+	assert_string_equal(world_resolve(world, "192.0.2.1:80").reason, "no sidecar claims it");
 	assert_false(registry_holds(world->registry, &web, &ip));
 	assert_int_equal(world->num_freed, 1);
 	spiffe_id_done(&thief);

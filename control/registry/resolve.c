@@ -160,7 +160,7 @@ void registry_resolve(struct registry *registry, const struct addr *destination,
 	else if (config->num_networks == 0)
 		plain(out, "no pod and no Service of this cluster has it");
 	else
-		snprintf(out->reason, sizeof(out->reason), "no sidecar has ever claimed it");
+		snprintf(out->reason, sizeof(out->reason), "no sidecar claims it");
 }
 
 bool registry_service_address(const struct registry *registry, const char *name, struct ip_addr *out)

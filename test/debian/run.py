@@ -381,6 +381,11 @@ def removal_keeps_settings_and_state(debian):
     expect(not has_rules(debian.db), "the rules are left")
 
 
+def a_purge_as_on_the_page_leaves_no_rules(debian):
+    debian.shop.shell("handfast-sidecar drain; dpkg --purge handfast-init handfast-sidecar")
+    expect(not has_rules(debian.shop), "the rules are left")
+
+
 def a_purge_of_running_programs_removes_everything(debian):
     for machine in debian.machines:
         machine.shell("dpkg --purge $(dpkg-query -W -f '${Package} ' 'handfast*')")
@@ -395,7 +400,7 @@ CHECKS = [makes_the_packages, the_same_commit_gives_the_same_bytes, and_the_same
           the_first_call_is_encrypted, the_rules_work, the_units_are_valid_and_confined, the_programs_confine_themselves,
           reload_reads_the_settings,
           an_upgrade_keeps_settings_state_and_connections, a_machine_that_starts_again_has_rules_and_sidecar,
-          removal_keeps_settings_and_state, a_purge_of_running_programs_removes_everything,
+          removal_keeps_settings_and_state, a_purge_as_on_the_page_leaves_no_rules, a_purge_of_running_programs_removes_everything,
           the_page_leads_to_an_encrypted_call, the_page_about_policy_makes_a_port_strict]
 
 

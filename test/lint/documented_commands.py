@@ -95,6 +95,8 @@ STORY = {
 ELSEWHERE = {
     INSTALL: {
         "tools/install_packages.sh tools/apt-packages.txt": ("test/debian/run.py", "deploy/debian/build_packages.sh"),
+        "handfast-sidecar drain\napt-get purge": ("test/debian/run.py", "handfast-sidecar drain; dpkg --purge handfast-init handfast-sidecar"),
+        "handfast entry release 192.0.2.3": ("test/integration/132_a_refused_claim_is_made_again.py", '"entry", "release"'),
     },
     README: {
         "docker/demo.sh ": ("test/fresh_machine.sh", "run demo docker/demo.sh"),
