@@ -31,8 +31,8 @@ enum err distributor_policy_of(
 	const struct distributor *distributor, const struct spiffe_id *id, struct buf *out) _must_use_;
 uint64_t distributor_policy_marks(const struct distributor *distributor); /* grows with each change of the above */
 
-/* Who has asked about which destination on a stream that is open, by destination; since_s: in seconds since 1970, not
- * before the stream. At most `max` of them; returns how many there are. */
+/* Who has asked about which destination on a stream that is open, by stream; since_s: in seconds since 1970, not
+ * before the stream. At most `max` of them, of each identity equally many (fair_rows.h); returns how many there are. */
 struct distributor_interest { /* borrowed */
 	const struct spiffe_id *id;
 	const struct addr *destination;

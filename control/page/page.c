@@ -28,6 +28,7 @@ struct page {
 	unsigned num_watchers;
 	struct loop_timer poll;
 	struct buf state, next; /* as it was sent last, and as it is now */
+	enum err err;           /* of the last reading; none: the state is what it was */
 	uint64_t sent_ms, log_due_ms;
 	unsigned num_refused; /* since the last line */
 };
@@ -61,16 +62,22 @@ static bool is_allowed(struct page *page, struct http_request *request)
 	return false;
 }
 
+static const char *reason_of(enum err err)
+{
+	return err == ERR_LIMIT ? "it has more than 6 MiB, which is too large for the page" : err_text(err);
+}
+
 static void on_state(void *arg, struct http_request *request)
 {
 	struct page *page = arg;
 	if (!is_allowed(page, request))
 		return;
 	_cleanup_(buf_done) struct buf state = BUF_INIT(PAGE_STATE_MAX);
-	if (page->options.put_state(page->options.arg, &state) == ERR_NONE)
+	enum err err = page->options.put_state(page->options.arg, &state);
+	if (err == ERR_NONE)
 		http_answer(request, 200, HTTP_JSON, buf_span(&state));
 	else
-		http_answer(request, 500, HTTP_TEXT, SPAN_LITERAL("the state is too large for the page\n"));
+		http_answer(request, 503, HTTP_TEXT, span_of_str(reason_of(err)));
 }
 
 static void on_gone(void *arg)
@@ -81,23 +88,28 @@ static void on_gone(void *arg)
 	mem_free(watcher);
 }
 
-/* One event with the state, which is one line. */
+/* One event with the state, which is one line, or with the reason why it cannot be read. */
 static void send_to(struct watcher *watcher)
 {
 	const struct page *page = watcher->page;
-	if (buf_len(&page->state) == 0)
-		return;
-	http_stream_put(watcher->stream, SPAN_LITERAL("event: state\ndata: "));
-	http_stream_put(watcher->stream, buf_span(&page->state));
+	bool can_read = page->err == ERR_NONE;
+	http_stream_put(watcher->stream,
+		can_read ? SPAN_LITERAL("event: state\ndata: ") : SPAN_LITERAL("event: error\ndata: "));
+	http_stream_put(watcher->stream, can_read ? buf_span(&page->state) : span_of_str(reason_of(page->err)));
 	http_stream_put(watcher->stream, SPAN_LITERAL("\n\n"));
 }
 
-/* Whether it is another than before. One that cannot be read stays as it was. */
+/* Whether there is something to send: another state, or that it cannot be read any more, or can be again. */
 static bool read_state(struct page *page)
 {
+	enum err before = page->err;
 	buf_clear(&page->next);
-	if (page->options.put_state(page->options.arg, &page->next) != ERR_NONE ||
-		span_eq(buf_span(&page->next), buf_span(&page->state)))
+	page->err = page->options.put_state(page->options.arg, &page->next);
+	if (page->err != ERR_NONE && page->err != before)
+		log_warning("page", "the mesh's state cannot be shown: %s", reason_of(page->err));
+	if (page->err != ERR_NONE)
+		return page->err != before;
+	if (before == ERR_NONE && span_eq(buf_span(&page->next), buf_span(&page->state)))
 		return false;
 	struct buf former = page->state;
 	page->state = page->next;
@@ -161,6 +173,7 @@ static void on_events(void *arg, struct http_request *request)
 	if (is_first) {
 		page->sent_ms = now_ms_of(page);
 		buf_clear(&page->state);
+		page->err = ERR_NONE;
 		(void)read_state(page);
 		poll_later(page, 0);
 	}

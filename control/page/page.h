@@ -20,7 +20,8 @@ struct page_options {
 	struct span token;  /* copied, and wiped */
 	struct span html;   /* borrowed: constant */
 	const char *policy; /* of page_policy(); copied */
-	/* Appends one JSON object, without a line end. */
+	/* Appends one JSON object, without a line end. An error is an event "error" with its reason, until it can be
+	 * read again; "/state" answers 503. */
 	enum err (*put_state)(void *arg, struct buf *out);
 	void *arg;
 };

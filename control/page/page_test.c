@@ -133,7 +133,7 @@ static void the_token_opens_the_state(void **state)
 	assert_non_null(strstr(answer, "application/json"));
 	assert_non_null(strstr(answer, "\r\n\r\n{\"a\":1}"));
 	((struct fixture *)*state)->shown = NULL;
-	assert_non_null(strstr(ask(*state, GET("/state", "authorization: bearer " TOKEN "\r\n")), "HTTP/1.1 500 "));
+	assert_non_null(strstr(ask(*state, GET("/state", "authorization: bearer " TOKEN "\r\n")), "HTTP/1.1 503 "));
 }
 
 static void events_come_when_the_state_changes_and_only_then(void **state)
@@ -151,6 +151,24 @@ static void events_come_when_the_state_changes_and_only_then(void **state)
 	assert_string_equal(read_some(fixture, fd), "event: state\ndata: {\"a\":2}\n\n");
 	clock_fake_advance(&fixture->clock, 15100);
 	assert_string_equal(read_some(fixture, fd), ":\n\n");
+}
+
+static void D40_a_state_that_cannot_be_read_is_an_event_and_so_is_its_return(void **state)
+{
+	static const char failed[] = "event: error\ndata: it has more than 6 MiB, which is too large for the page\n\n";
+	struct fixture *fixture = *state;
+	_cleanup_fd_ int fd = begin(fixture, GET("/events", BEARER(TOKEN)));
+	assert_non_null(strstr(read_some(fixture, fd), "event: state"));
+	fixture->shown = NULL;
+	clock_fake_advance(&fixture->clock, 2100);
+	assert_string_equal(read_some(fixture, fd), failed);
+	clock_fake_advance(&fixture->clock, 2100);
+	assert_string_equal(read_some(fixture, fd), "");
+	_cleanup_fd_ int late = begin(fixture, GET("/events", BEARER(TOKEN)));
+	assert_non_null(strstr(read_some(fixture, late), failed));
+	fixture->shown = "{\"a\":1}";
+	clock_fake_advance(&fixture->clock, 2100);
+	assert_string_equal(read_some(fixture, fd), "event: state\ndata: {\"a\":1}\n\n");
 }
 
 static void nothing_is_read_without_a_stream(void **state)
@@ -207,6 +225,7 @@ int main(void)
 		TEST(D36_a_host_that_dns_rebinding_made_is_refused_with_the_token_too),
 		TEST(the_token_opens_the_state),
 		TEST(events_come_when_the_state_changes_and_only_then),
+		TEST(D40_a_state_that_cannot_be_read_is_an_event_and_so_is_its_return),
 		TEST(nothing_is_read_without_a_stream),
 		TEST(D40_the_ninth_stream_is_refused_until_another_ends),
 		cmocka_unit_test(a_token_is_one_line_that_cannot_be_guessed),

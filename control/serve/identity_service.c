@@ -8,6 +8,8 @@
 
 #define SLOT_MIN_MS 500
 
+enum { REPORTS_GIVE_WAY_MAX = REPORT_MAX / 1024 + 1 }; /* to one: each has a KiB at least */
+
 void identity_stream_end(struct identity_stream *stream, enum rpc_status status, const char *message, uint32_t retry_ms)
 {
 	if (stream->call != NULL)
@@ -266,23 +268,58 @@ static enum err take(struct identity_stream *stream, struct identity_up *up, str
 	CHECK_UNREACHABLE();
 }
 
-/* It takes the place of the one before. What was not asked for, comes too often or is too large is ignored: it is no
- * reason to end a sidecar's stream. */
+static void drop_report(struct identity_stream *stream)
+{
+	shares_give(&stream->report_share);
+	buf_done(&stream->report);
+	stream->num_seen = stream->num_ports = 0;
+}
+
+/* Where there is no room, reports of the identity that has the most give way (abuse case D40). False: no room. */
+static bool make_room(struct identity_stream *stream, uint64_t kib)
+{
+	struct shares *reports = stream->serve->reports;
+	struct share_key key = share_key_of_bytes(spiffe_id_text(&stream->sidecar->id));
+	for (int i = 0; i < REPORTS_GIVE_WAY_MAX; i++) {
+		if (shares_take(reports, 0, &key, 1, kib, &stream->report_share) == SHARE_LIMIT_NONE)
+			return true;
+		struct share *oldest = shares_eviction_candidate(reports, 0, &key, 1, kib);
+		if (oldest == NULL)
+			return false;
+		struct identity_stream *other = container_of(oldest, struct identity_stream, report_share);
+		drop_report(other);
+		other->is_report_left_out = true;
+	}
+	return false;
+}
+
+static void count_seen(void *arg, _unused_ const struct seen_peer *seen)
+{
+	((struct identity_stream *)arg)->num_seen++;
+}
+
+static void count_port(void *arg, _unused_ uint16_t port, _unused_ bool plaintext)
+{
+	((struct identity_stream *)arg)->num_ports++;
+}
+
+/* It takes the place of the one before. What was not asked for or comes too often is ignored, what is too large is left
+ * out: it is no reason to end a sidecar's stream. */
 static void keep_report(struct identity_stream *stream, struct span message)
 {
-	struct serve *serve = stream->serve;
-	uint64_t now_ms = loop_now_ms(serve->options.loop);
-	uint64_t least_ms = (uint64_t)serve->options.report_each_s * 1000 / 2;
-	size_t others = serve->reports_len - buf_len(&stream->report);
-	if (serve->options.report_each_s == 0 || message.len > REPORT_MAX || others + message.len > REPORTS_ALL_MAX ||
-		(stream->report_ms != 0 && now_ms - stream->report_ms < least_ms))
+	const struct serve_options *options = &stream->serve->options;
+	uint64_t now_ms = loop_now_ms(options->loop);
+	uint64_t least_ms = (uint64_t)options->report_each_s * 1000 / 2;
+	if (options->report_each_s == 0 || (stream->report_ms != 0 && now_ms - stream->report_ms < least_ms))
 		return;
 	stream->report_ms = now_ms;
-	buf_done(&stream->report);
+	drop_report(stream);
+	stream->is_report_left_out = message.len > REPORT_MAX || !make_room(stream, message.len / 1024 + 1);
+	if (stream->is_report_left_out)
+		return;
 	stream->report = BUF_INIT(REPORT_MAX);
-	serve->reports_len = others;
-	if (buf_append(&stream->report, message) == ERR_NONE)
-		serve->reports_len += message.len;
+	CHECK(buf_append(&stream->report, message) == ERR_NONE);
+	(void)identity_report_each(message, count_seen, count_port, stream);
 }
 
 void identity_message(void *arg, struct rpc_call *call, struct span message)
@@ -317,8 +354,7 @@ void identity_done(void *arg, struct rpc_call *call)
 	list_remove(&stream->link);
 	CHECK(stream->serve->num_streams > 0);
 	stream->serve->num_streams--;
-	stream->serve->reports_len -= buf_len(&stream->report);
-	buf_done(&stream->report);
+	drop_report(stream);
 	claims_stream_gone(stream);
 	abandon_renewals(stream);
 	CHECK(stream->claiming == NULL && !stream->holds_address && list_is_empty(&stream->renewals));
@@ -336,6 +372,9 @@ void identity_each(const struct serve *serve, identity_view_fn *each, void *arg)
 			.since_ms = stream->since_ms,
 			.is_copied = &stream->is_copied,
 			.report = buf_span(&stream->report),
+			.num_seen = stream->num_seen,
+			.num_ports = stream->num_ports,
+			.is_left_out = stream->is_report_left_out,
 			.answers_trust = stream->answers_trust};
 		each(arg, &view);
 	}

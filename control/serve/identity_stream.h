@@ -24,8 +24,11 @@ struct identity_stream {
 	struct epoch acked;
 	char release[65];
 	struct list renewals; /* under way */
-	struct buf report;    /* the last message with one, as it came */
-	uint64_t report_ms;   /* when it came; 0: none has */
+	struct buf report;    /* the last message with one, as it came; empty: none, or it gave way */
+	struct share report_share;
+	size_t num_seen, num_ports; /* rows in it */
+	bool is_report_left_out;
+	uint64_t report_ms; /* when the last one came; 0: none has */
 };
 /* err: of encoding the message. A stream that cannot take it is ended. */
 void identity_stream_send(struct identity_stream *stream, enum err err, const struct buf *message);

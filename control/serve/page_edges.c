@@ -1,4 +1,5 @@
 #include "control/serve/page_edges.h"
+#include "base/core/fair_rows.h"
 #include "base/core/mem.h"
 #include "control/distribute/distribute.h"
 #include <stdlib.h>
@@ -69,18 +70,42 @@ static json_t *edge_json(
 		to->reason, "sidecars", (int)num_sidecars, "since_ms", (json_int_t)since_s * 1000);
 }
 
-static json_t *edges_json(const struct serve *serve, const struct interests *all)
+/* Those of one identity for one destination are one edge; `edges` has a place per interest. Returns their number. */
+static size_t join(const struct interests *all, struct fair_rows *edges)
+{
+	size_t num = 0;
+	for (size_t i = 0; i < all->num; i++) {
+		bool is_new = i == 0 || compare(&all->list[i - 1], &all->list[i]) != 0;
+		if (is_new)
+			edges[num++] = (struct fair_rows){all->list[i].id, 1, 0};
+	}
+	return num;
+}
+
+static size_t end_of_edge(const struct interests *all, size_t first, int64_t *out_since_s)
+{
+	size_t next = first;
+	*out_since_s = all->list[first].since_s;
+	for (; next < all->num && compare(&all->list[first], &all->list[next]) == 0; next++)
+		if (all->list[next].since_s < *out_since_s)
+			*out_since_s = all->list[next].since_s;
+	return next;
+}
+
+static json_t *edges_json(const struct serve *serve, const struct interests *all, const struct fair_rows *edges)
 {
 	json_t *list = json_array();
+	const struct addr *resolved = NULL;
+	int64_t since_s;
 	_cleanup_(mem_freep) struct resolution *to = mem_new(struct resolution);
-	for (size_t i = 0, next; i < all->num && json_array_size(list) < EDGES_MAX; i = next) {
+	for (size_t i = 0, edge = 0, next; i < all->num; i = next, edge++) {
 		const struct interest *first = &all->list[i];
-		int64_t since_s = first->since_s;
-		for (next = i + 1; next < all->num && compare(first, &all->list[next]) == 0; next++)
-			if (all->list[next].since_s < since_s)
-				since_s = all->list[next].since_s;
-		if (i == 0 || !addr_eq(&first->destination, &all->list[i - 1].destination))
+		next = end_of_edge(all, i, &since_s);
+		if (edges[edge].given == 0)
+			continue;
+		if (resolved == NULL || !addr_eq(&first->destination, resolved))
 			registry_resolve(serve->options.registry, &first->destination, to);
+		resolved = &first->destination;
 		json_array_append_new(list, edge_json(first, next - i, since_s, to));
 	}
 	return list;
@@ -88,10 +113,15 @@ static json_t *edges_json(const struct serve *serve, const struct interests *all
 
 void page_edges_add(const struct serve *serve, json_t *page)
 {
-	struct interests all = {.list = mem_calloc(INTERESTS_MAX, sizeof *all.list)};
+	_cleanup_(mem_freep) struct interest *list = mem_calloc(INTERESTS_MAX, sizeof *list);
+	struct interests all = {.list = list};
 	uint64_t num = distributor_each_interest(serve->options.distributor, INTERESTS_MAX, gather, &all);
+	_cleanup_(mem_freep) struct fair_rows *edges = mem_calloc(all.num, sizeof *edges);
 	qsort(all.list, all.num, sizeof *all.list, compare);
-	json_object_set_new(page, "edges", edges_json(serve, &all));
+	size_t num_edges = join(&all, edges);
+	uint64_t num_shown = fair_rows_share(edges, num_edges, EDGES_MAX, EDGES_MAX);
+	uint64_t num_left_out = num_edges - num_shown + (num - all.num);
+	json_object_set_new(page, "edges", edges_json(serve, &all, edges));
+	json_object_set_new(page, "num_edges_left_out", json_integer((json_int_t)num_left_out));
 	json_object_set_new(page, "num_interests", json_integer((json_int_t)num));
-	mem_free(all.list);
 }

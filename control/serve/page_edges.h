@@ -5,5 +5,6 @@
 #include "control/serve/serve_private.h"
 #include <jansson.h>
 
-/* "edges", an edge per identity and destination, and "num_interests", how many there are before they are joined. */
+/* "edges", an edge per identity and destination; "num_edges_left_out", those for which there was no room, of each
+ * identity equally many shown; "num_interests", how many there are before they are joined. */
 void page_edges_add(const struct serve *serve, json_t *page);

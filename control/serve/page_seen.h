@@ -5,5 +5,7 @@
 #include "control/serve/serve_private.h"
 #include <jansson.h>
 
-/* "seen", a row per report's row; "ports", a row per inbound port of a sidecar; "num_reports". */
+/* "seen", a row per report's row; "ports", a row per inbound port of a sidecar; of each identity equally many where
+ * there is no room for all. "num_seen_left_out", "num_ports_left_out": rows without room. "num_reports", those that are
+ * kept; "num_reports_left_out", streams whose last one was not. */
 void page_seen_add(const struct serve *serve, json_t *page);

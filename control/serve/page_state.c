@@ -1,6 +1,8 @@
 /* What the operators' page shows, as JSON: the mesh as this control plane knows it. Each list is bounded; what is left
  * out is counted. */
+#include "base/core/fair_rows.h"
 #include "base/core/hex.h"
+#include "base/core/mem.h"
 #include "base/json/json_put.h"
 #include "certs/digest.h"
 #include "control/serve/operator_status.h"
@@ -32,14 +34,26 @@ static json_t *sidecar_json(const struct status_svid_holder *row)
 		row->is_banned, "copied", row->is_copied, "ends_ms", (json_int_t)row->not_after_ms);
 }
 
-/* Connected ones first: of many the others are left out. */
+static void add_sidecars(const struct status *status, bool is_connected, struct fair_rows *rows, json_t *list)
+{
+	size_t room = SIDECARS_SHOWN_MAX - json_array_size(list);
+	for (size_t i = 0; i < status->num_svid_holders; i++) {
+		const struct status_svid_holder *row = &status->svid_holders[i];
+		rows[i] = (struct fair_rows){row->id, row->is_connected == is_connected, 0};
+	}
+	(void)fair_rows_share(rows, status->num_svid_holders, room, room);
+	for (size_t i = 0; i < status->num_svid_holders; i++)
+		if (rows[i].given > 0)
+			json_array_append_new(list, sidecar_json(&status->svid_holders[i]));
+}
+
+/* Connected ones first, of each identity equally many: of many the others are left out. */
 static json_t *sidecars_json(const struct status *status)
 {
 	json_t *list = json_array();
-	for (int is_away = 0; is_away <= 1; is_away++)
-		for (size_t i = 0; i < status->num_svid_holders && json_array_size(list) < SIDECARS_SHOWN_MAX; i++)
-			if (status->svid_holders[i].is_connected == (is_away == 0))
-				json_array_append_new(list, sidecar_json(&status->svid_holders[i]));
+	_cleanup_(mem_freep) struct fair_rows *rows = mem_calloc(status->num_svid_holders, sizeof *rows);
+	add_sidecars(status, true, rows, list);
+	add_sidecars(status, false, rows, list);
 	return list;
 }
 

@@ -253,6 +253,8 @@ struct serve *serve_new(const struct serve_options *options)
 		.num_classes = 1,
 		.classes = {{.caps = {[SHARE_KEY_IDENTITY] = serve_identity_max(serve)}}},
 		.seed = random_u64()});
+	serve->reports = shares_new(
+		&(struct shares_options){.capacity = REPORTS_ALL_KIB, .num_classes = 1, .seed = random_u64()});
 	serve->lines = limited_log_new(options->loop, "audit");
 	serve->leaf_owners = leaf_owners_new(options->store);
 	buf_init(&serve->last_intermediate.der, CERTIFICATE_MAX);
@@ -300,6 +302,7 @@ void serve_free(struct serve *serve)
 	cut_off_done(&serve->cut_off);
 	loop_task_cancel(&serve->review);
 	shares_free(serve->connections);
+	shares_free(serve->reports);
 	leaf_owners_free(serve->leaf_owners);
 	buf_done(&serve->last_intermediate.der);
 	rates_free(serve->change_rates);

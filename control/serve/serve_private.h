@@ -21,10 +21,10 @@
 #include "control/serve/signer_watch.h"
 #include "control/serve/waiting_room.h"
 
-enum { SERVE_INTERMEDIATE = 2 };            /* its place among the authorities (control_start.c) */
-#define REPORT_MAX      (48u * 1024)        /* bytes of one sidecar's report (abuse case D40) */
-#define REPORTS_ALL_MAX (64u * 1024 * 1024) /* of all; later ones are left out */
-enum { SERVE_RENEWAL_MS = 2 };              /* the time that a renewal has when all sidecars renew at once */
+enum { SERVE_INTERMEDIATE = 2 };     /* its place among the authorities (control_start.c) */
+#define REPORT_MAX      (48u * 1024) /* bytes of one sidecar's report (abuse case D40) */
+#define REPORTS_ALL_KIB (64u * 1024) /* of all; those of the identity with the most give way */
+enum { SERVE_RENEWAL_MS = 2 };       /* the time that a renewal has when all sidecars renew at once */
 
 struct sidecar_serial {
 	uint8_t bytes[CERTIFICATE_SERIAL_MAX];
@@ -106,7 +106,7 @@ struct serve {
 	struct cut_off cut_off;
 	int64_t started_ms;
 	uint64_t num_issued;
-	size_t reports_len; /* of all streams together */
+	struct shares *reports; /* KiB, by identity */
 	struct {
 		struct buf der;
 		int64_t not_before_s, not_after_s;
@@ -207,9 +207,11 @@ struct identity_view {                         /* for status */
 	const char *release;
 	bool holds_address;
 	uint64_t since_ms;
-	bool *is_copied;    /* another sidecar uses its key (copies.h) */
-	bool answers_trust; /* false: open for an address of the other family alone, or just opened */
-	struct span report; /* IdentityUp; empty: none */
+	bool *is_copied;            /* another sidecar uses its key (copies.h) */
+	bool answers_trust;         /* false: open for an address of the other family alone, or just opened */
+	struct span report;         /* IdentityUp; empty: none */
+	size_t num_seen, num_ports; /* rows in it */
+	bool is_left_out;           /* its last report was not kept: there is no room for it */
 };
 typedef void identity_view_fn(void *arg, const struct identity_view *view);
 void identity_each(const struct serve *serve, identity_view_fn *each, void *arg);

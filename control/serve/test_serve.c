@@ -174,6 +174,7 @@ static void open_listeners(struct world *world)
 		.metrics = metrics_shard(world->metrics, 0),
 		.leaf_ttl_s = 60,
 		.forget_after_s = 3600,
+		.report_each_s = 10,
 		.attest_per_second = 3,
 		.max_connections = world->max_connections,
 		.max_handshakes = 20,

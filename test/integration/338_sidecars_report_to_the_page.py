@@ -4,6 +4,7 @@ a report that lies, is too large or comes too often costs the control plane noth
     control: handfast-control, 127.0.0.1:15016
     client: [sidecar] ==tunnel==> server: [sidecar: 9001 is for others] -> echo; stranger (plaintext)"""
 
+import contextlib
 import json
 import os
 import secrets
@@ -91,7 +92,7 @@ def shows_that_a_hostile_report_is_bounded_and_ends_no_stream(story):
         expect_eq(dict(asked).get(14), 10, "how often the control plane asks for a report")
         rows = wait_until("its rows", lambda: _seen(story, reporter=identity_of("odd")), 10, 0.2)
         expect_eq(len(rows), 63, "rows of a report of 200, of which the fourth has no port that exists")
-        expect_eq({row["peer"] for row in rows}, {"", "<b>"}, "peers: what is no UTF-8 is left out")
+        expect_eq({row["peer"] for row in rows}, {"??<script>", "<b>"}, "peers: bytes that are not printable")
         expect_eq([row["plaintext"] for row in _state(story)["ports"] if row["id"] == identity_of("odd")], [True], "its ports")
         expect_eq([one["connected"] for one in _state(story)["sidecars"] if one["id"] == identity_of("odd")], [True], "its stream")
     wait_until("its rows to go with its stream", lambda: not _seen(story, reporter=identity_of("odd")), 10, 0.2)
@@ -107,6 +108,31 @@ def shows_that_a_report_that_is_too_large_is_left_out(story):
         control.talk(IDENTITY, [HELLO, large], lambda down: 1 in dict(fields(down)))
         wait_until("its stream", lambda: [one["connected"] for one in _state(story)["sidecars"] if one["id"] == identity_of("large")] == [True], 10, 0.2)
         expect_eq(_seen(story, reporter=identity_of("large")), [], "rows of a report of 50 KB")
+        wait_until("its report to be counted", lambda: _state(story)["num_reports_left_out"] == 1, 10, 0.2)
+
+
+@contextlib.contextmanager
+def _greedy(story):
+    """Four streams of each of six connections, each with a report of 64 rows of control bytes, as large as one may be."""
+    token, leaf_key = read_token(story.mesh.control.token(identity_of("greedy"))), new_key()
+    with Enrollment(story.mesh.stranger, story.mesh.control.host.ipv4) as control:
+        leaf = Identity(leaf_key, control.attest(token, leaf_key=leaf_key).chain)
+    row = lambda i: field(1, field(2, field(1, b"\xc0\x00\x02\x01") + field(2, i + 1)) + field(5, b"denied") + field(6, b"\x01" * 700) + field(8, i + 1))
+    report = field(6, b"".join(row(i) for i in range(64)))
+    with contextlib.ExitStack() as stack:
+        for _ in range(6):
+            control = stack.enter_context(Enrollment(story.mesh.stranger, story.mesh.control.host.ipv4, leaf))
+            for _ in range(4):
+                control.talk(IDENTITY, [HELLO, report], lambda down: 1 in dict(fields(down)))
+        yield
+
+
+def shows_that_an_identity_with_many_streams_hides_no_other(story):
+    with _greedy(story):
+        left_out = wait_until("reports of 24 streams", lambda: _state(story)["num_reports"] >= 26 and _state(story)["num_seen_left_out"], 20, 0.3)
+        expect_eq((left_out, len(_seen(story, reporter=identity_of("greedy")))), (24 * 64 - 128, 128), "rows that are left out, and shown")
+        expect(_seen(story, reporter=identity_of("client")) and _seen(story, reporter=identity_of("server")), "the others' rows are hidden")
+    wait_until("its rows to go", lambda: _state(story)["num_seen_left_out"] == 0, 10, 0.2)
 
 
 def shows_that_nothing_is_reported_without_a_page(story):

@@ -244,7 +244,6 @@ TESTED_ELSEWHERE = {
     "control/control_backup.c": "test/integration/146_backups_under_newer_sidecars.py",
     "control/control_unpack.c": "test/integration/146_backups_under_newer_sidecars.py",
     "control/control_page.c": "test/integration/336_the_operators_page.py",
-    "control/serve/page_state.c": "test/integration/336_the_operators_page.py",
     "control/serve/page_seen.c": "test/integration/338_sidecars_report_to_the_page.py",
     "sidecar/sidecar_peers.c": "test/integration/338_sidecars_report_to_the_page.py",
     "control/serve/page_edges.c": "test/integration/336_the_operators_page.py",
