@@ -1,4 +1,6 @@
+#include "base/net/rules_proof.h"
 #include "intercept/apply.h"
+#include "intercept/loopback_addr.h"
 #include "intercept/rules.h"
 #include "intercept/test_namespace.h"
 #include <setjmp.h>
@@ -93,6 +95,26 @@ static void finds_no_table_after_it_was_removed_twice(_unused_ void **state)
 	assert_int_equal(apply_list_table(RULES_TABLE, &listed, NULL), ERR_NOT_FOUND);
 }
 
+static void the_rules_prove_themselves_while_they_are_there(_unused_ void **state)
+{
+	static const char refuse_all[] =
+		"add table inet theirs\n"
+		"add chain inet theirs out { type filter hook output priority 0; policy drop; }\n";
+	const struct rules plain = {0};
+	_cleanup_(buf_done) struct buf written = BUF_INIT(RULES_TEXT_MAX);
+	assert_int_equal(rules_proof_ask(), RULES_PROOF_MISSING); /* no address */
+	assert_int_equal(loopback_addr_add(AF_INET, NULL), ERR_NONE);
+	assert_int_equal(rules_proof_ask(), RULES_PROOF_MISSING);
+	put(&plain, &written);
+	assert_int_equal(rules_proof_ask(), RULES_PROOF_GIVEN);
+	assert_int_equal(apply_commands("flush ruleset\n", NULL), ERR_NONE);
+	assert_int_equal(rules_proof_ask(), RULES_PROOF_MISSING);
+	assert_int_equal(apply_commands(refuse_all, NULL), ERR_NONE);
+	assert_int_equal(rules_proof_ask(), RULES_PROOF_UNKNOWN); /* a firewall's drop is no proof */
+	assert_int_equal(apply_commands("flush ruleset\n", NULL), ERR_NONE);
+	assert_int_equal(loopback_addr_remove(AF_INET, NULL), ERR_NONE);
+}
+
 static void changes_no_other_table(_unused_ void **state)
 {
 	_cleanup_(buf_done) struct buf commands = BUF_INIT(256), listed = BUF_INIT(RULES_TEXT_MAX);
@@ -126,6 +148,7 @@ int main(void)
 		cmocka_unit_test(lists_the_same_where_no_protocol_has_a_name),
 		cmocka_unit_test(finding_p1_keeps_the_chains_when_rules_are_rewritten),
 		cmocka_unit_test(finds_no_table_after_it_was_removed_twice),
+		cmocka_unit_test(the_rules_prove_themselves_while_they_are_there),
 		cmocka_unit_test(changes_no_other_table),
 		cmocka_unit_test(changes_nothing_when_one_command_of_many_fails),
 		cmocka_unit_test(changes_nothing_in_a_dry_run),

@@ -2,6 +2,7 @@
 #include "base/core/check.h"
 #include "base/net/own_address.h"
 #include "intercept/apply.h"
+#include "intercept/kernel_tcp.h"
 #include "intercept/loopback_addr.h"
 #include "intercept/preflight.h"
 #include "intercept/probe.h"
@@ -12,6 +13,7 @@
 #define ANSWER_MS        1000 /* this kernel answers a redirected connection */
 #define EXEMPT_ANSWER_MS 50   /* short: meanwhile the probe may occupy the port of a starting sidecar */
 #define FIRST_PORT       9    /* discard */
+#define CONTROL_PORT     15012
 
 static bool is_excluded(const struct rules *rules, const struct ip_addr *ip)
 {
@@ -272,8 +274,27 @@ static void check_rules(const struct rules *rules, struct report *report)
 			"hand");
 }
 
+static bool is_direct(const struct rules *rules, uint16_t port)
+{
+	for (unsigned i = 0; i < rules->exclude_inbound.num; i++)
+		if (rules->exclude_inbound.ports[i] == port)
+			return true;
+	return false;
+}
+
+void check_control_plane(const struct rules *rules, struct report *report)
+{
+	if (!is_direct(rules, CONTROL_PORT) && kernel_tcp_listens(CONTROL_PORT))
+		report_add(report, FINDING_NOTE, "control_plane",
+			"a control plane listens at %d here, and the rules redirect that port: sidecars of other hosts "
+			"do not reach it; exclude it: --exclude-inbound-ports 15012,15014 (or "
+			"HANDFAST_INIT_EXCLUDE_INBOUND_PORTS)",
+			CONTROL_PORT);
+}
+
 void check_run(const struct rules *rules, struct report *report)
 {
+	check_control_plane(rules, report);
 	bool any = check_family(rules, AF_INET, report);
 	if (loopback_addr_has_v6())
 		any = check_family(rules, AF_INET6, report) || any;

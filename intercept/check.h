@@ -10,3 +10,7 @@
 
 /* `rules`: the rules of the present settings; a difference from the installed rules is reported as a note. */
 void check_run(const struct rules *rules, struct report *report);
+
+/* Notes a control plane in this network namespace whose port these rules redirect: through the sidecar here, so that
+ * other sidecars do not reach it, or appear under this one's address. */
+void check_control_plane(const struct rules *rules, struct report *report);

@@ -7,5 +7,9 @@
  * finds IPv4 connections of dual-stack listeners, which are v4-mapped in tcp6. */
 bool kernel_tcp_table_has(struct span table, uint16_t local_port, const struct addr *remote);
 
+/* Pure: whether the table has a listener at that port, of any address. */
+bool kernel_tcp_table_listens(struct span table, uint16_t port);
+
 /* The same for this network namespace now. */
+bool kernel_tcp_listens(uint16_t port);
 bool kernel_tcp_has(uint16_t local_port, const struct addr *remote);

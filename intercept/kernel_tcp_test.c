@@ -41,6 +41,13 @@ static void finds_nothing_when_one_of_the_three_differs(_unused_ void **state)
 	assert_false(has(V4, 15001, "192.0.2.2:50001"));
 }
 
+static void a_listener_is_distinguished_from_a_connection(_unused_ void **state)
+{
+	assert_true(kernel_tcp_table_listens(span_of_str(V4), 15001));
+	assert_false(kernel_tcp_table_listens(span_of_str(V4), 15002));
+	assert_false(kernel_tcp_table_listens(span_of_str(V6), 15001));
+}
+
 static void finds_nothing_in_a_malformed_table(_unused_ void **state)
 {
 	const char *const bad[] = {"", "\n\n", "0:", "0: 0100007F", "0: 0100007F:3A9", "0: 0100007F:3A99 ",
@@ -55,6 +62,7 @@ int main(void)
 		cmocka_unit_test(finds_a_connection_by_port_and_remote_address),
 		cmocka_unit_test(finds_an_ipv4_connection_of_a_dual_stack_listener),
 		cmocka_unit_test(finds_nothing_when_one_of_the_three_differs),
+		cmocka_unit_test(a_listener_is_distinguished_from_a_connection),
 		cmocka_unit_test(finds_nothing_in_a_malformed_table),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -156,6 +156,8 @@ static enum cli_exit exit_code_of(const struct report *report, enum err err)
 static enum err run_change(const struct options *options, struct report *report)
 {
 	RETURN_IF_ERR(preflight_run(options->rules.kernel_has_socket, report));
+	if (options->command == COMMAND_UP)
+		check_control_plane(&options->rules, report);
 	if (options->command == COMMAND_UP && options->profile == PROFILE_HOST)
 		return run_up_on_host(options, report);
 	_unused_

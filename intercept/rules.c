@@ -1,5 +1,6 @@
 #include "intercept/rules.h"
 #include "base/core/check.h"
+#include "base/net/rules_proof.h"
 #include <stdio.h>
 
 #define MARK "0x00000539" /* as nft lists it */
@@ -111,14 +112,17 @@ static enum err render_outbound(const struct rules *rules, struct buf *out)
 	struct port_list direct, answering;
 	RETURN_IF_ERR(direct_outbound(rules, &direct));
 	RETURN_IF_ERR(direct_inbound(rules, &answering));
-	/* Answers of the sidecar on a redirected flow that conntrack has forgotten would leave with the sidecar's port
+	/* The first rule is the proof that the rules are in force (rules_proof.h).
+	 *
+	 * Answers of the sidecar on a redirected flow that conntrack has forgotten would leave with the sidecar's port
 	 * and be reset. Dropped, they are retransmitted after the next packet of the other side, which restores the
 	 * flow. */
 	RETURN_IF_ERR(buf_printf(out,
 		"\tchain outbound {\n"
 		"\t\ttype nat hook output priority -100; policy accept;\n"
+		"\t\tip daddr " RULES_PROOF_IP " udp dport %d drop\n"
 		"\t\ttcp sport { %d, %d } " MID_FLOW "drop\n",
-		RULES_OUTBOUND_PORT, RULES_INBOUND_PORT));
+		RULES_PROOF_PORT, RULES_OUTBOUND_PORT, RULES_INBOUND_PORT));
 	RETURN_IF_ERR(render_ports("tcp dport", &direct, "return", out));
 	RETURN_IF_ERR(render_ports("tcp sport", &answering, MID_FLOW "return", out));
 	RETURN_IF_ERR(buf_printf(out, "\t\tmeta skuid %d return\n\t\tmeta skgid %d return\n\t\toifname \"lo\" return\n",

@@ -108,15 +108,13 @@ static void collect_conditions(const struct sidecar *sidecar, struct conditions 
 		add(out, METRIC_CONDITION_NO_POLICY, "no policy yet", PAGE_FAILED,
 			discovery_failure(sidecar, failure, out->no_policy),
 			"connections are parked until the policy arrives: list the recent failures: handfast why");
-	if (sidecar->lacks_rules)
-		add(out, METRIC_CONDITION_NO_RULES, "no interception rules", PAGE_FAILED,
-			"169.254.15.6 is not on lo: neither an init container nor the CNI plugin has written rules",
-			"inspect the pod of handfast-cni on this node, then delete this pod: its successor gets rules");
+	struct page_condition of_rules;
+	if (sidecar_rules_absence(sidecar, &of_rules))
+		add(out, METRIC_CONDITION_NO_RULES, of_rules.name, of_rules.level, of_rules.detail, of_rules.fix);
 	if (sidecar->has_useless_rules)
 		add(out, METRIC_CONDITION_USELESS_RULES, "interception rules that lead nowhere", PAGE_DEGRADED,
 			"169.254.15.6 is on lo: rules redirect the workload's connections, and interception is none",
 			"run 'handfast-init down', or set interception to redirect");
-	struct page_condition of_rules;
 	if (sidecar_rules_condition(sidecar, &of_rules))
 		add(out, METRIC_CONDITION_RULES_MODE, of_rules.name, of_rules.level, of_rules.detail, of_rules.fix);
 	add_room(sidecar, out);
@@ -181,7 +179,7 @@ static void on_started(void *arg, struct http_request *request)
 	struct conditions conditions;
 	collect_conditions(sidecar, &conditions);
 	bool is_late = loop_now_ms(sidecar->loop) - sidecar->made_ms >= START_WAIT_MS;
-	bool is_started = page_is_ready(conditions.list, conditions.num) || (is_late && !sidecar->lacks_rules);
+	bool is_started = page_is_ready(conditions.list, conditions.num) || (is_late && !sidecar_rules_lack(sidecar));
 	admin_answer_probe(request, is_started, is_started ? "started" : first_failed(&conditions));
 }
 
@@ -190,7 +188,8 @@ static void on_started(void *arg, struct http_request *request)
 static void on_listening(void *arg, struct http_request *request)
 {
 	const struct sidecar *sidecar = arg;
-	admin_answer_probe(request, !sidecar->lacks_rules, sidecar->lacks_rules ? "no rules" : "listening");
+	bool lacks_rules = sidecar_rules_lack(sidecar);
+	admin_answer_probe(request, !lacks_rules, lacks_rules ? "no rules" : "listening");
 }
 
 /* --- the other pages --- */

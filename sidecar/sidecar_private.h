@@ -56,6 +56,9 @@ struct sidecar_family {
 };
 
 /* Of the interception rules and the setting interception (sidecar_rules.c). */
+/* What shows of the interception rules. Unproven: never since the start, so that they may be of an older handfast-init.
+ */
+enum rules_presence { RULES_PRESENT, RULES_LACK_ADDRESS, RULES_REMOVED, RULES_UNPROVEN, NUM_RULES_PRESENCES };
 enum rules_mismatch { RULES_MATCH, RULES_LACK_SOURCE_ROUTE, RULES_KEEP_SOURCE };
 #define NUM_RULES_MISMATCHES 3
 
@@ -114,7 +117,8 @@ struct sidecar {
 	unsigned num_full[NUM_CONN_KINDS]; /* workers without room for that kind, as of the last poll */
 	bool is_draining;                  /* not ready, GOAWAY sent; still serves */
 	bool has_useless_rules;            /* with interception: none: the workload's connections are refused */
-	bool lacks_rules;                  /* in Kubernetes: nothing intercepts; not ready */
+	enum rules_presence rules_presence;
+	bool were_rules_proven; /* since the start */
 	enum rules_mismatch rules_mismatch;
 	uint64_t next_rules_ms; /* when it is looked at again */
 	uint64_t made_ms;       /* on the loop's clock */
@@ -179,8 +183,10 @@ void sidecar_families_poll(struct sidecar *sidecar); /* repeatedly: addresses ar
 /* sidecar_rules.c */
 struct page_condition;
 void sidecar_rules_note(struct sidecar *sidecar); /* at the start, once: rules that are missing or lead nowhere */
-void sidecar_rules_poll(struct sidecar *sidecar); /* about once per second: of which mode they are */
+void sidecar_rules_poll(struct sidecar *sidecar); /* about once per second: whether they are there, of which mode */
 bool sidecar_rules_condition(const struct sidecar *sidecar, struct page_condition *out); /* false: there is none */
+bool sidecar_rules_absence(const struct sidecar *sidecar, struct page_condition *out);   /* false: they are there */
+bool sidecar_rules_lack(const struct sidecar *sidecar); /* nothing intercepts; not ready */
 
 /* sidecar_drain.c */
 void sidecar_signals_start(struct sidecar *sidecar);

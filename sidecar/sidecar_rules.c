@@ -1,9 +1,11 @@
 /* What of the interception rules this network namespace shows without a capability: handfast-init adds addresses to lo,
- * and in mode tproxy a routing rule. Conditions report rules that are missing, that lead nowhere, or that are of
- * another mode than the settings. */
+ * in mode tproxy a routing rule, and the rules prove themselves (rules_proof.h). Conditions report rules that are
+ * missing, that were removed, that lead nowhere, or that are of another mode than the settings. */
 #include "sidecar/sidecar_private.h"
 
+#include "base/core/check.h"
 #include "base/core/log.h"
+#include "base/net/rules_proof.h"
 #include "base/net/source_mark.h"
 #include "sidecar/process.h"
 #include "sidecar/report/pages.h"
@@ -13,17 +15,19 @@
 
 enum { POLL_MS = 5000 };
 
-/* In Kubernetes rules belong to every pod. handfast-init adds the addresses after the rules, so that without them there
- * are none: the pod's network was made before handfast-cni was on its node (decision 050). */
+/* handfast-init adds the addresses after the rules, so that without them there are none: in a pod, its network was made
+ * before handfast-cni was on its node (decision 050). It stays so until the next start, since the workers take the
+ * addresses at theirs. */
 void sidecar_rules_note(struct sidecar *sidecar)
 {
 	struct app_sources sources = process_app_sources();
-	sidecar_rules_poll(sidecar);
 	if (sidecar->config->interception == INTERCEPTION_NONE) {
 		sidecar->has_useless_rules = sources.v4.family != 0;
 		return;
 	}
-	sidecar->lacks_rules = sources.v4.family == 0 && sidecar->config->kubernetes_token_file != NULL;
+	if (sources.v4.family == 0)
+		sidecar->rules_presence = RULES_LACK_ADDRESS;
+	sidecar_rules_poll(sidecar);
 	if (sources.v4.family == 0)
 		log_warning(COMPONENT, "169.254.15.6 is not on lo: inbound connections reach the workload from another "
 				       "local address (`handfast-init up` adds it)");
@@ -31,6 +35,73 @@ void sidecar_rules_note(struct sidecar *sidecar)
 		log_warning(COMPONENT,
 			"100::6 is not on lo: inbound connections over IPv6 reach the workload from another local "
 			"address (`handfast-init up` adds it)");
+}
+
+/* --- whether they are there --- */
+
+static const struct absence {
+	const char *detail, *fix_of_pod, *fix_of_host;
+} ABSENCES[NUM_RULES_PRESENCES] = {
+	[RULES_LACK_ADDRESS] = {"169.254.15.6 is not on lo: nothing has written rules, so that plaintext goes past the "
+				"sidecar, also to strict ports",
+		"inspect the pod of handfast-cni on this node, then delete this pod: its successor gets rules",
+		"run 'systemctl reload-or-restart handfast-init', or 'handfast-init up', then restart the sidecar"},
+	[RULES_REMOVED] =
+		{"the rules were removed, as by 'nft flush ruleset' or 'systemctl restart nftables': plaintext "
+		 "goes past the sidecar, also to strict ports",
+			"find what flushes nftables in this pod, then delete the pod: its successor gets rules",
+			"run 'systemctl reload-or-restart handfast-init', or 'handfast-init up'"},
+	[RULES_UNPROVEN] = {"169.254.15.6 is on lo, and the rules do not prove themselves: they were removed, or are "
+			    "of "
+			    "an older handfast-init",
+		"upgrade the CNI plugin or the image of handfast-init, then delete this pod: its successor gets rules",
+		"run 'systemctl reload-or-restart handfast-init', or 'handfast-init up'"},
+};
+
+static enum rules_presence presence_of(struct sidecar *sidecar)
+{
+	if (sidecar->config->interception == INTERCEPTION_NONE || sidecar->rules_presence == RULES_LACK_ADDRESS)
+		return sidecar->rules_presence;
+	switch (rules_proof_ask()) {
+	case RULES_PROOF_GIVEN:
+		sidecar->were_rules_proven = true;
+		return RULES_PRESENT;
+	case RULES_PROOF_MISSING:
+		return sidecar->were_rules_proven ? RULES_REMOVED : RULES_UNPROVEN;
+	case RULES_PROOF_UNKNOWN:
+		return sidecar->rules_presence;
+	}
+	CHECK_UNREACHABLE();
+}
+
+static void poll_presence(struct sidecar *sidecar)
+{
+	enum rules_presence before = sidecar->rules_presence;
+	struct page_condition absence;
+	sidecar->rules_presence = presence_of(sidecar);
+	if (sidecar->rules_presence == before)
+		return;
+	if (sidecar_rules_absence(sidecar, &absence))
+		log_warning(COMPONENT, "%s: %s", absence.detail, absence.fix);
+	else
+		log_notice(COMPONENT, "the interception rules are there again");
+}
+
+bool sidecar_rules_lack(const struct sidecar *sidecar)
+{
+	return sidecar->rules_presence == RULES_LACK_ADDRESS || sidecar->rules_presence == RULES_REMOVED;
+}
+
+bool sidecar_rules_absence(const struct sidecar *sidecar, struct page_condition *out)
+{
+	const struct absence *absence = &ABSENCES[sidecar->rules_presence];
+	if (sidecar->rules_presence == RULES_PRESENT)
+		return false;
+	bool is_pod = sidecar->config->kubernetes_token_file != NULL;
+	*out = (struct page_condition){"no interception rules",
+		sidecar_rules_lack(sidecar) ? PAGE_FAILED : PAGE_DEGRADED, absence->detail,
+		is_pod ? absence->fix_of_pod : absence->fix_of_host};
+	return true;
 }
 
 /* --- the mode --- */
@@ -61,13 +132,9 @@ static enum rules_mismatch mismatch_of(const struct sidecar *sidecar)
 	return wants_route ? RULES_LACK_SOURCE_ROUTE : RULES_KEEP_SOURCE;
 }
 
-void sidecar_rules_poll(struct sidecar *sidecar)
+static void poll_mode(struct sidecar *sidecar)
 {
-	uint64_t now_ms = loop_now_ms(sidecar->loop);
 	enum rules_mismatch before = sidecar->rules_mismatch;
-	if (now_ms < sidecar->next_rules_ms)
-		return;
-	sidecar->next_rules_ms = now_ms + POLL_MS;
 	sidecar->rules_mismatch = mismatch_of(sidecar);
 	if (sidecar->rules_mismatch == before)
 		return;
@@ -76,6 +143,16 @@ void sidecar_rules_poll(struct sidecar *sidecar)
 	else
 		log_warning(COMPONENT, "%s: %s", MISMATCHES[sidecar->rules_mismatch].detail,
 			MISMATCHES[sidecar->rules_mismatch].fix);
+}
+
+void sidecar_rules_poll(struct sidecar *sidecar)
+{
+	uint64_t now_ms = loop_now_ms(sidecar->loop);
+	if (now_ms < sidecar->next_rules_ms)
+		return;
+	sidecar->next_rules_ms = now_ms + POLL_MS;
+	poll_presence(sidecar);
+	poll_mode(sidecar);
 }
 
 bool sidecar_rules_condition(const struct sidecar *sidecar, struct page_condition *out)

@@ -77,6 +77,21 @@ static enum err has_room(const struct registry *registry, const struct claim *wa
 		"%s has claimed %u by this key and %u in all", wanted->id.text, num_of_key, member->num_claims);
 }
 
+/* An address that only the sidecar's own host can see: it stands for a connection that handfast-init's rules led
+ * through a sidecar beside this control plane. No address of mesh.networks mends that. */
+static bool is_of_sidecar(const struct ip_addr *ip)
+{
+	static const char *const NETWORKS[] = {"169.254.15.6/32", "100::6/128", "100::8/125"};
+	for (size_t i = 0; i < sizeof(NETWORKS) / sizeof(NETWORKS[0]); i++) {
+		struct network network;
+		enum err err = network_parse(span_of_str(NETWORKS[i]), &network);
+		CHECK(err == ERR_NONE);
+		if (network_contains(&network, ip))
+			return true;
+	}
+	return false;
+}
+
 static enum err may_claim(const struct registry *registry, const struct claim *wanted, struct why *why)
 {
 	const struct spiffe_id *id = &wanted->id;
@@ -86,6 +101,11 @@ static enum err may_claim(const struct registry *registry, const struct claim *w
 	const struct config_entry *entry = place == NULL ? NULL : place->entry;
 	char text[ADDR_TEXT_MAX];
 	ip_addr_format(ip, text);
+	if (is_of_sidecar(ip))
+		return why_set(why, ERR_DENIED, "an address of the sidecar's host",
+			"exclude 15012,15014 inbound on the control plane's host: handfast-init up "
+			"--exclude-inbound-ports 15012,15014",
+			"%s is what a sidecar on the control plane's own host connects from", text);
 	if (!registry_is_inside(registry, ip))
 		return why_set(why, ERR_DENIED, "an address inside mesh.networks", "add its network to mesh.networks",
 			"%s is outside mesh.networks", text);

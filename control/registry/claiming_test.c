@@ -72,6 +72,19 @@ static void claims_from_outside_the_mesh_are_refused(void **state)
 	assert_non_null(strstr(world->detail.expected, "mesh.networks"));
 }
 
+static void a_claim_by_way_of_a_sidecar_beside_the_control_plane_names_the_ports_to_exclude(void **state)
+{
+	static const char *const ADDRESSES[] = {"169.254.15.6", "100::6", "100::8", "100::f"};
+	struct world *world = *state;
+	for (size_t i = 0; i < sizeof(ADDRESSES) / sizeof(ADDRESSES[0]); i++) {
+		assert_int_equal(world_claim(world, WEB, ADDRESSES[i]), ERR_DENIED);
+		assert_non_null(strstr(world->detail.fix, "--exclude-inbound-ports 15012,15014"));
+		assert_null(strstr(world->detail.fix, "mesh.networks"));
+	}
+	assert_int_equal(world_claim(world, WEB, "169.254.15.7"), ERR_DENIED);
+	assert_non_null(strstr(world->detail.fix, "mesh.networks"));
+}
+
 static void finding_l10_an_attestation_key_holds_few_addresses(void **state)
 {
 	struct world *world = *state;
@@ -123,6 +136,7 @@ int main(void)
 		WORLD_TEST(an_entry_has_its_transport),
 		WORLD_TEST(an_entry_outranks_any_claim),
 		WORLD_TEST(claims_from_outside_the_mesh_are_refused),
+		WORLD_TEST(a_claim_by_way_of_a_sidecar_beside_the_control_plane_names_the_ports_to_exclude),
 		WORLD_TEST(finding_l10_an_attestation_key_holds_few_addresses),
 		WORLD_TEST(an_abandoned_claim_gets_no_answer_and_leaves_no_live_stream),
 	};

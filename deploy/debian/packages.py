@@ -70,6 +70,7 @@ policy to their sidecars.""", "usr/sbin", 8,
             user=("handfast-control", 1336), unit="handfast-control.service", depends="passwd", recommends="handfast",
             files={"etc/handfast/control.yaml": "deploy/debian/handfast-control.yaml",
                    "usr/lib/tmpfiles.d/handfast-control.conf": "deploy/debian/handfast.tmpfiles",
+                   "usr/lib/systemd/system/handfast-init.service.d/handfast-control.conf": "deploy/debian/control-plane.conf",
                    "usr/share/doc/handfast-control/examples/control.yaml": "docker/control.example.yaml",
                    **{f"usr/share/doc/handfast-control/examples/{name}": f"deploy/monitoring/{name}" for name in MONITORING}}),
     Package("//control/pkcs11:handfast-pkcs11", """keys in PKCS#11 tokens for the control plane of Handfast
@@ -79,7 +80,8 @@ module it loads. The control plane starts it.""", "usr/libexec", recommends="han
 Writes, checks and removes the nftables rules that lead a workload's TCP
 connections to its sidecar.""", "usr/sbin", 8,
             unit="handfast-init.service", on_upgrade="reload", recommends="handfast-sidecar",
-            files={"etc/default/handfast-init": "deploy/debian/handfast-init.default"}),
+            files={"etc/default/handfast-init": "deploy/debian/handfast-init.default",
+                   "usr/lib/systemd/system/nftables.service.d/handfast.conf": "deploy/debian/nftables.conf"}),
     Package("//intercept/cni:handfast-cni", """CNI plugin of the service mesh Handfast
 Writes the interception rules of pods that may not write their own: a plugin,
 and the agent of a node that installs it.""", "usr/sbin", 8, depends="handfast-init"),

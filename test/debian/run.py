@@ -123,7 +123,7 @@ def makes_a_minimal_machine(debian):
     for name in ("resolv.conf", "hosts"):
         shutil.copy("/etc/" + name, debian.base / "etc" / name)
     debian.chroot("apt-get", "-q", "update")
-    debian.chroot("apt-get", "-q", "install", "-y", "--no-install-recommends", "systemd-sysv")
+    debian.chroot("apt-get", "-q", "install", "-y", "--no-install-recommends", "systemd-sysv", "nftables")
 
 
 def refuses_a_number_that_is_taken(debian):
@@ -327,6 +327,30 @@ def reload_reads_the_settings(debian):
     call(debian)
 
 
+def rules_last_through_a_restart_of_nftables(debian):
+    """Which flushes all of them, as its unit does on Debian; and so does its first start."""
+    encrypted = encrypted_calls(debian)
+    for command in (("enable", "--now"), ("restart",), ("reload",)):
+        debian.db.run("systemctl", *command, "nftables")
+        wait_until("rules after %s of nftables" % command[0], lambda: has_rules(debian.db), 10)
+        debian.db.run("handfast-init", "check", "--profile", "host")
+        call(debian)
+    wait_until("encrypted calls", lambda: encrypted_calls(debian) == encrypted + 3, 10)
+    debian.db.run("systemctl", "disable", "--now", "nftables")
+    wait_until("the condition without rules", lambda: debian.db.run("handfast", "check", check=False).returncode == 1, 15)
+    debian.db.run("systemctl", "reload-or-restart", "handfast-init")  # as handfast check has it
+    wait_until("readiness", lambda: debian.db.run("handfast", "check", check=False).returncode == 0, 15)
+
+
+def the_rules_beside_a_control_plane_leave_its_ports_alone(debian):
+    debian.control.shell("dpkg -i /srv/old/handfast-init_* && systemctl start handfast-init")
+    rules = run("ip", "netns", "exec", debian.control.name, "nft", "list", "table", "inet", "handfast").stdout
+    expect("15012, 15014" in rules, "15012 is redirected: %s" % rules)
+    notes = debian.control.log_of("handfast-init")
+    expect("written" in notes and "control_plane" not in notes, "the report of up: %s" % notes)
+    debian.control.shell("dpkg --purge handfast-init")
+
+
 # --- upgrade, removal ---
 
 def kept(machine, *paths):
@@ -398,7 +422,8 @@ CHECKS = [makes_the_packages, the_same_commit_gives_the_same_bytes, and_the_same
           the_sboms_name_what_the_programs_link, the_settings_do_not_start_before_they_are_edited,
           purge_removes_everything, workloads_are_there, three_machines_boot, installs_the_control_plane, installs_the_sidecars,
           the_first_call_is_encrypted, the_rules_work, the_units_are_valid_and_confined, the_programs_confine_themselves,
-          reload_reads_the_settings,
+          reload_reads_the_settings, rules_last_through_a_restart_of_nftables,
+          the_rules_beside_a_control_plane_leave_its_ports_alone,
           an_upgrade_keeps_settings_state_and_connections, a_machine_that_starts_again_has_rules_and_sidecar,
           removal_keeps_settings_and_state, a_purge_as_on_the_page_leaves_no_rules, a_purge_of_running_programs_removes_everything,
           the_page_leads_to_an_encrypted_call, the_page_about_policy_makes_a_port_strict]
