@@ -135,6 +135,25 @@ def shows_that_an_identity_with_many_streams_hides_no_other(story):
     wait_until("its rows to go", lambda: _state(story)["num_seen_left_out"] == 0, 10, 0.2)
 
 
+def _subscriptions(num):
+    """1,024 addresses in each message, below those of the mesh in their order."""
+    one = lambda i: field(1, field(1, bytes([1, 0, i >> 8, i & 255])) + field(2, 80))
+    return [field(2, b"".join(one(i) for i in range(first, min(num, first + 1024)))) for first in range(0, num, 1024)]
+
+
+@needs(shows_who_talked_to_whom_and_how)
+def shows_that_an_identity_with_many_arrows_hides_no_other(story):
+    token, leaf_key = read_token(story.mesh.control.token(identity_of("curious"))), new_key()
+    with Enrollment(story.mesh.stranger, story.mesh.control.host.ipv4) as control:
+        leaf = Identity(leaf_key, control.attest(token, leaf_key=leaf_key).chain)
+    with Enrollment(story.mesh.stranger, story.mesh.control.host.ipv4, leaf) as control:
+        control.talk("/handfast.v1.Discovery/Stream", [HELLO, *_subscriptions(2100)], lambda down: 2 in dict(fields(down)))
+        wait_until("arrows that are left out", lambda: _state(story)["num_edges_left_out"] >= 100, 20, 0.3)
+        edges = _state(story)["edges"]
+        expect_eq(len(edges), 2000, "arrows that are shown")
+        expect([edge for edge in edges if edge["from"] == identity_of("client")], "the client's arrows are hidden")
+
+
 def shows_that_nothing_is_reported_without_a_page(story):
     control = story.mesh.control
     control.settings.pop("page")
