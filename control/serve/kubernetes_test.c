@@ -181,6 +181,49 @@ static void W21_a_banned_account_neither_attests_nor_renews(void **state)
 	assert_int_equal(world->status, RPC_PERMISSION_DENIED);
 }
 
+enum { MANY_CONNECTIONS = 8, MANY_STREAMS = 4 * MANY_CONNECTIONS };
+
+/* Its connections: the world has one client. */
+static void open_many_streams(struct world *world, struct rpc_client *clients[MANY_CONNECTIONS])
+{
+	world_enroll(world);
+	for (size_t i = 0; i < MANY_CONNECTIONS; i++) {
+		world_connect(world);
+		for (unsigned stream = 0; stream < 4; stream++)
+			(void)world_open_stream(world);
+		while (serve_num_streams(world->serve) < 4 * (i + 1))
+			loop_run_once(world->loop, false);
+		clients[i] = TAKE_PTR(world->client);
+	}
+}
+
+static void on_begun(_unused_ void *arg, enum err err, _unused_ const struct why *why)
+{
+	assert_int_equal(err, ERR_NONE);
+}
+
+static void count_waited(void *arg, const struct waited_sidecar *sidecar)
+{
+	assert_string_equal(sidecar->id->text, CART);
+	++*(unsigned *)arg;
+}
+
+/* A rotation waits for each, and shows few of them: others have to be seen too. */
+static void D40_a_pod_with_many_streams_does_not_fill_whom_a_rotation_waits_for(void **state)
+{
+	struct world *world = *state;
+	struct rpc_client *clients[MANY_CONNECTIONS];
+	unsigned num_shown = 0;
+	open_many_streams(world, clients);
+	rotation_begin(world->rotation, false, on_begun, NULL);
+	while (rotation_state_of(world->rotation)->phase == ROTATION_NONE)
+		loop_run_once(world->loop, false);
+	assert_true(rotation_progress_of(world->serve, count_waited, &num_shown).num_waited >= MANY_STREAMS);
+	assert_int_equal(num_shown, WAITED_IDENTITY_MAX);
+	for (size_t i = 0; i < MANY_CONNECTIONS; i++)
+		rpc_client_free(clients[i]);
+}
+
 #define POD_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, world_tear_down)
 
 int main(int argc, char **argv)
@@ -195,6 +238,7 @@ int main(int argc, char **argv)
 		POD_TEST(W9_W22_a_token_alone_is_no_proof),
 		POD_TEST(W18_refuses_a_renewal_with_the_key_of_before_without_a_record),
 		POD_TEST(W20_a_stream_renews_with_its_own_account_alone),
+		POD_TEST(D40_a_pod_with_many_streams_does_not_fill_whom_a_rotation_waits_for),
 		POD_TEST(W21_a_banned_account_neither_attests_nor_renews),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -12,6 +12,8 @@ struct counting {
 	bool has_ended_too; /* also those whose certificate has ended */
 	int64_t now_s;
 	unsigned num;
+	struct share_key shown[WAITED_SHOWN_MAX]; /* the identities of the rows */
+	size_t num_shown;
 	waited_fn *each;
 	void *arg;
 };
@@ -33,10 +35,23 @@ static bool is_done(const struct counting *counting, const struct epoch *acked, 
 					: memcmp(root_tag, counting->active, ROTATION_TAG_LEN) == 0;
 }
 
+/* One identity with very many streams hides no other (decision 096). */
+static bool has_room(const struct counting *counting, const struct share_key *key)
+{
+	size_t num_same = 0;
+	for (size_t i = 0; i < counting->num_shown; i++)
+		num_same += share_key_eq(&counting->shown[i], key);
+	return counting->each != NULL && counting->num_shown < WAITED_SHOWN_MAX && num_same < WAITED_IDENTITY_MAX;
+}
+
 static void add(struct counting *counting, const struct waited_sidecar *sidecar)
 {
-	if (counting->num++ < WAITED_SHOWN_MAX && counting->each != NULL)
-		counting->each(counting->arg, sidecar);
+	struct share_key key = share_key_of_bytes(spiffe_id_text(sidecar->id));
+	counting->num++;
+	if (!has_room(counting, &key))
+		return;
+	counting->shown[counting->num_shown++] = key;
+	counting->each(counting->arg, sidecar);
 }
 
 static void fill_connected(void *arg, const struct identity_view *view)
@@ -62,7 +77,7 @@ static void on_svid_holder(void *arg, const struct svid_holder *svid_holder)
 	struct seeking seeking = {svid_holder->key_hash, &row};
 	if (is_done(counting, &acked, svid_holder->root_tag))
 		return;
-	if (counting->each != NULL && counting->num < WAITED_SHOWN_MAX)
+	if (counting->each != NULL && counting->num_shown < WAITED_SHOWN_MAX)
 		identity_each(counting->serve, fill_connected, &seeking);
 	add(counting, &row);
 }

@@ -231,7 +231,8 @@ struct waited_sidecar { /* borrowed during the callback */
 	struct ip_addr source;
 };
 typedef void waited_fn(void *arg, const struct waited_sidecar *sidecar);
-#define WAITED_SHOWN_MAX 100
+#define WAITED_SHOWN_MAX    100
+#define WAITED_IDENTITY_MAX 25 /* of one identity (abuse case D40) */
 /* Whom the rotation under way waits for, the first WAITED_SHOWN_MAX in detail; `each` may be NULL. */
 struct rotation_progress rotation_progress_of(const struct serve *serve, waited_fn *each, void *arg);
 
