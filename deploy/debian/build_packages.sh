@@ -19,9 +19,13 @@ SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH-$(git -c safe.directory='*' log -1 --forma
 export SOURCE_DATE_EPOCH
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
+labels=$(/usr/bin/python3 deploy/debian/packages.py --labels)
+total=$(($(wc -w <<<"$labels") * $(wc -w <<<"$architectures")))
+number=0
 # One architecture after the other: Bazel analyzes the tree again for each change.
 for architecture in $architectures; do
-	for label in $(/usr/bin/python3 deploy/debian/packages.py --labels); do
+	for label in $labels; do
+		echo "$((number += 1)) of $total: ${label##*:}, $architecture"
 		docker/assemble.sh "$label" "$work/$architecture" "$architecture"
 	done
 done

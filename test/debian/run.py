@@ -323,6 +323,11 @@ def reload_reads_the_settings(debian):
     expect(debian.db.run("systemctl", "show", "-P", "MainPID", "handfast-sidecar").stdout == before, "SIGHUP took a new process")
     debian.control.shell("echo 'log: {level: debug}' >>/etc/handfast/control.yaml; systemctl reload handfast-control")
     wait_until("log.level in force", lambda: "log.level" in debian.control.log_of("handfast-control"), 10)
+    debian.control.shell("cp /etc/handfast/control.yaml /srv/kept; echo 'mesh.claim_grace: 1m' >>/etc/handfast/control.yaml")
+    done = debian.control.run("systemctl", "reload", "handfast-control", check=False)
+    expect(done.returncode != 0, "a reload with an error in the file succeeds")
+    expect("mesh: {claim_grace: ...}" in debian.control.log_of("handfast-control"), "the log lacks the reason")
+    debian.control.shell("cp /srv/kept /etc/handfast/control.yaml; systemctl reload handfast-control")
     debian.db.shell("systemctl reload handfast-init && handfast-init check --profile host")
     call(debian)
 
