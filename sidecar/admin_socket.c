@@ -149,7 +149,7 @@ enum err admin_socket_new(const struct admin_socket_options *options, struct adm
 		admin->clients[i].fd = -1;
 	admin->listener = listener_new(options->loop, fd, on_accept, NULL, admin);
 	if (options->is_held)
-		listener_pause(admin->listener);
+		listener_hold(admin->listener);
 	*out = admin;
 	return ERR_NONE;
 }
@@ -158,7 +158,8 @@ void admin_socket_resume(struct admin_socket *admin)
 {
 	CHECK(admin->options.is_held);
 	admin->options.is_held = false;
-	listener_resume(admin->listener);
+	if (listener_start(admin->listener, 1024) != ERR_NONE)
+		log_error("sidecar", "cannot listen at %s", admin->path);
 }
 
 int admin_socket_fd(const struct admin_socket *admin)

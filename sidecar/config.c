@@ -174,6 +174,7 @@ static void ports_read(struct settings *settings, struct sidecar_config *config)
 static void drain_read(struct settings *settings, struct setting_node *root, struct sidecar_config *config)
 {
 	config->drain_ms = setting_duration_ms(settings, root, "drain_deadline");
+	config->upgrade_ms = setting_duration_ms(settings, root, "upgrade_deadline");
 	config->drain_minimum_ms = setting_duration_ms_at_most(settings, root, "drain_minimum", config->drain_ms);
 	if (config->drain_minimum_ms > config->drain_ms)
 		setting_error(settings, root, "a drain_minimum of at most drain_deadline",

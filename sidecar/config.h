@@ -62,7 +62,8 @@ struct sidecar_config {
 	enum interception interception;
 	struct listeners listeners;
 	char *admin_socket;
-	uint64_t drain_ms, drain_minimum_ms;                     /* after SIGTERM: at the latest, at the earliest */
+	uint64_t upgrade_ms;                 /* after another process has taken over: at the latest */
+	uint64_t drain_ms, drain_minimum_ms; /* after SIGTERM: at the latest, at the earliest */
 	uint64_t max_identity_age_ms, max_identity_age_grace_ms; /* of a connection; age 0: none */
 	uint64_t resolve_ms, connect_ms, handshake_ms, idle_ms;
 	struct socket_keepalive keepalive;

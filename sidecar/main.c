@@ -87,9 +87,12 @@ static bool read_timeout(struct command_line *line, uint64_t *out_ms)
 {
 	const char *timeout = command_line_value(line, "timeout");
 	*out_ms = WAIT_MS;
-	if (timeout == NULL || duration_parse(span_of_str(timeout), out_ms) == ERR_NONE)
+	bool is_one = timeout == NULL || duration_parse(span_of_str(timeout), out_ms) == ERR_NONE;
+	bool is_limited = command_line_is(line, "upgrade") || command_line_has(line, "take-over");
+	if (is_one && (!is_limited || *out_ms <= SIDECAR_TAKE_OVER_MAX_MS))
 		return true;
-	command_line_error(line, "--timeout", "a duration such as 500ms, 30s or 5m", timeout);
+	command_line_error(line, "--timeout",
+		is_limited ? "a duration of 4m at most, such as 30s" : "a duration such as 500ms, 30s or 5m", timeout);
 	return false;
 }
 
@@ -157,6 +160,7 @@ static enum cli_exit run_upgraded(struct command_line *line, struct sidecar_conf
 		.on_serving = on_serving,
 		.arg = &upgrade};
 	(void)setsid(); /* a terminal that closes does not end it */
+	(void)!chdir("/");
 	CHECK(read_timeout(line, &options.take_over_ms));
 	return run_with(&options, config);
 }
@@ -239,9 +243,22 @@ static enum cli_exit do_command(struct command_line *line, struct sidecar_config
 	return functions[line->command - commands](line, config);
 }
 
+/* Nothing of the caller of `upgrade` stays with the new process: locks, pipes, standard input. Before anything is open.
+ */
+static void leave_caller(int argc, char **argv)
+{
+	if (argc < 2 || strcmp(argv[1], "upgrade") != 0)
+		return;
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	if (null >= 0)
+		(void)dup2(null, STDIN_FILENO);
+	(void)close_range(STDERR_FILENO + 1, ~0U, 0);
+}
+
 int main(int argc, char **argv)
 {
 	_cleanup_(command_line_done) struct command_line line;
+	leave_caller(argc, argv);
 	log_open(program.name);
 	if (!command_line_begin(&program, argc, argv, &line))
 		return CLI_DONE;

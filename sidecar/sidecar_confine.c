@@ -35,13 +35,19 @@ static void allow_beside(int list, const char *file, bool may_write)
 		allow(list, folder, may_write);
 }
 
-/* And the folder that a link leads to. */
+/* And the folder above it, which may be exchanged as a whole, and the one that a link leads to. */
 static void allow_file(int list, const char *file)
 {
 	char real[PATH_MAX];
 	if (file == NULL || file[0] == '\0')
 		return;
 	allow_beside(list, file, false);
+	_cleanup_(mem_freep) char *folder = mem_strdup(file);
+	char *slash = strrchr(folder, '/');
+	if (slash != NULL && slash != folder) {
+		*slash = '\0';
+		allow_beside(list, folder, false);
+	}
 	if (realpath(file, real) != NULL)
 		allow_beside(list, real, false);
 }

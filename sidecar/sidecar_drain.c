@@ -50,6 +50,7 @@ void sidecar_drain(struct sidecar *sidecar)
 {
 	if (sidecar->is_draining)
 		return;
+	sidecar_hand_over_stop(sidecar); /* a process that takes over would not drain */
 	sidecar->is_draining = true;
 	log_notice("sidecar", "draining: not ready; both directions are still served");
 	sidecar_identity_drain(sidecar); /* first: callers must use other endpoints before connections end */
@@ -57,12 +58,12 @@ void sidecar_drain(struct sidecar *sidecar)
 		worker_drain(sidecar->workers[i]);
 }
 
-static void end_when_quiet(struct sidecar *sidecar)
+static void end_when_quiet(struct sidecar *sidecar, uint64_t deadline_ms)
 {
 	sidecar->is_ending = true;
 	sidecar->ending_since_ms = loop_now_ms(sidecar->loop);
 	loop_timer_start(sidecar->loop, &sidecar->drain_timer, POLL_MS, poll_totals);
-	loop_timer_start(sidecar->loop, &sidecar->drain_deadline, sidecar->config->drain_ms, deadline_passed);
+	loop_timer_start(sidecar->loop, &sidecar->drain_deadline, deadline_ms, deadline_passed);
 }
 
 /* Callers do not leave: the other process serves them at the same address. */
@@ -70,7 +71,7 @@ void sidecar_end_after_hand_over(struct sidecar *sidecar)
 {
 	CHECK(!sidecar->is_ending);
 	sidecar->has_handed_over = true;
-	end_when_quiet(sidecar);
+	end_when_quiet(sidecar, sidecar->config->upgrade_ms);
 }
 
 /* The workload may have received SIGTERM at the same time and may still open connections: having none open does not end
@@ -78,9 +79,9 @@ void sidecar_end_after_hand_over(struct sidecar *sidecar)
 static void end(struct sidecar *sidecar)
 {
 	const struct sidecar_config *config = sidecar->config;
-	if (sidecar->has_handed_over && !sidecar->is_draining) {
-		sidecar->is_draining =
-			true; /* a stop of all processes: it ends already; a second signal ends it at once */
+	if (sidecar->has_handed_over && !sidecar->is_draining) { /* a second signal ends it at once */
+		sidecar->is_draining = true;
+		loop_timer_start(sidecar->loop, &sidecar->drain_deadline, config->drain_ms, deadline_passed);
 		return;
 	}
 	if (sidecar->is_ending) {
@@ -89,7 +90,7 @@ static void end(struct sidecar *sidecar)
 		return;
 	}
 	sidecar_drain(sidecar);
-	end_when_quiet(sidecar);
+	end_when_quiet(sidecar, config->drain_ms);
 	log_notice("sidecar", "ending when no connection is open, after %.1f s at the earliest, %.1f s at the latest",
 		(double)config->drain_minimum_ms / 1000, (double)config->drain_ms / 1000);
 }

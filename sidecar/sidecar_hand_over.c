@@ -12,7 +12,9 @@
 #include <unistd.h>
 
 #define COMPONENT "upgrade"
-enum { WAIT_MS = 300000 }; /* for a process that has the sockets and neither takes over nor ends */
+enum {
+	WAIT_MS = SIDECAR_TAKE_OVER_MAX_MS + 10000
+}; /* for a process that has the sockets and neither takes over nor ends */
 
 static void forget(struct sidecar_hand_over *hand_over)
 {
@@ -22,10 +24,18 @@ static void forget(struct sidecar_hand_over *hand_over)
 	hand_over->is_open = false;
 }
 
+static void refuse(struct sidecar_hand_over *hand_over)
+{
+	(void)!send(hand_over->fd, SIDECAR_KEPT, strlen(SIDECAR_KEPT), MSG_NOSIGNAL);
+	forget(hand_over);
+}
+
 void sidecar_hand_over_stop(struct sidecar *sidecar)
 {
-	if (sidecar->hand_over.is_open)
-		forget(&sidecar->hand_over);
+	if (!sidecar->hand_over.is_open)
+		return;
+	log_warning(COMPONENT, "process %d may not take over", (int)sidecar->hand_over.pid);
+	refuse(&sidecar->hand_over);
 }
 
 static void stop_accepting(struct sidecar *sidecar)
@@ -45,7 +55,7 @@ static void give(struct sidecar *sidecar)
 	struct sidecar_hand_over *hand_over = &sidecar->hand_over;
 	log_notice(COMPONENT,
 		"process %d serves from now on; ending when no connection is open here, %.1f s at the latest",
-		(int)hand_over->pid, (double)sidecar->config->drain_ms / 1000);
+		(int)hand_over->pid, (double)sidecar->config->upgrade_ms / 1000);
 	sidecar_kept_flush(sidecar);
 	state_folder_leave(sidecar->state);
 	(void)!send(hand_over->fd, SIDECAR_TAKEN, strlen(SIDECAR_TAKEN), MSG_NOSIGNAL);
@@ -68,7 +78,7 @@ static void on_readable(struct loop_io *io, unsigned ready)
 		return;
 	}
 	log_warning(COMPONENT, "process %d does not take over; going on", (int)hand_over->pid);
-	forget(hand_over);
+	refuse(hand_over);
 }
 
 static void on_late(struct loop_timer *timer)
@@ -76,7 +86,7 @@ static void on_late(struct loop_timer *timer)
 	struct sidecar *sidecar = container_of(timer, struct sidecar, hand_over.deadline);
 	log_warning(COMPONENT, "process %d does not take over within %d s; going on", (int)sidecar->hand_over.pid,
 		WAIT_MS / 1000);
-	forget(&sidecar->hand_over);
+	refuse(&sidecar->hand_over);
 }
 
 static size_t collect(const struct sidecar *sidecar, int *out, size_t num)

@@ -13,6 +13,7 @@ static const char *on_command(void *arg, enum admin_command command)
 		sidecar_drain(sidecar);
 		return "draining\n";
 	case ADMIN_QUIT:
+		sidecar_hand_over_stop(sidecar);
 		loop_stop(sidecar->loop);
 		return "ending\n";
 	case ADMIN_RELEASE:

@@ -22,6 +22,7 @@
 /* The lines by which a process takes over from another one, after ADMIN_HAND_OVER and the sockets. */
 #define SIDECAR_TAKE  "take\n"
 #define SIDECAR_TAKEN "taken\n"
+#define SIDECAR_KEPT  "kept\n" /* the process before goes on, or ends by itself */
 
 struct sidecar_hand_over { /* to a process that prepares */
 	bool is_open;
@@ -33,6 +34,7 @@ struct sidecar_hand_over { /* to a process that prepares */
 
 struct sidecar_take_over { /* from the process before */
 	bool is_open;
+	bool is_alone; /* the process before has ended */
 	int fd;
 	struct passed_sockets *sockets; /* that are not taken yet */
 	struct loop_io io;
@@ -202,7 +204,7 @@ enum err sidecar_interfaces_open(struct sidecar *sidecar, struct why *why) _must
 
 /* sidecar_hand_over.c */
 void sidecar_on_hand_over(void *sidecar, int fd, const struct peer_process *peer);
-void sidecar_hand_over_stop(struct sidecar *sidecar);
+void sidecar_hand_over_stop(struct sidecar *sidecar); /* the other process has failed then */
 
 /* sidecar_take_over.c */
 enum err sidecar_take_over_begin(struct sidecar *sidecar, struct why *why) _must_use_; /* gets the sockets */

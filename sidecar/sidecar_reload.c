@@ -21,6 +21,7 @@ static void take_drain(void *program, void *fresh_config)
 	struct sidecar_config *config = ((struct sidecar *)program)->config;
 	const struct sidecar_config *fresh = fresh_config;
 	config->drain_ms = fresh->drain_ms;
+	config->upgrade_ms = fresh->upgrade_ms;
 	config->drain_minimum_ms = fresh->drain_minimum_ms;
 }
 

@@ -2,10 +2,13 @@
  * when it could answer. Until then the other one serves, and goes on if this one ends (decision 097). */
 #include "base/core/check.h"
 #include "base/core/log.h"
+#include "base/core/mem.h"
 #include "base/net/fd.h"
 #include "base/net/passed_sockets.h"
 #include "sidecar/sidecar_private.h"
 #include <errno.h>
+#include <stdio.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -13,6 +16,50 @@
 enum { POLL_MS = 20, ANSWER_MS = 5000 };
 
 static const char expected[] = "a running sidecar of this host that hands over its listening sockets";
+
+enum { CGROUP_MAX = 4096 };
+
+/* The unit in the lines of /proc/PID/cgroup, "0::/system.slice/NAME.service"; "": none. */
+static void unit_of(const char *lines, char *out, size_t cap)
+{
+	static const char ending[] = ".service";
+	const char *end = strstr(lines, ending), *start = end;
+	out[0] = '\0';
+	while (start != NULL && start > lines && start[-1] != '/' && start[-1] != '\n')
+		start--;
+	if (start != NULL)
+		snprintf(out, cap, "%.*s", (int)(end - start + (ptrdiff_t)sizeof(ending) - 1), start);
+}
+
+/* A service manager takes a unit for ended whose main process ends, if the next one is not of that unit. */
+static enum err same_unit(pid_t pid, struct why *why)
+{
+	_cleanup_(buf_done) struct buf own = BUF_INIT(CGROUP_MAX), theirs = BUF_INIT(CGROUP_MAX);
+	_cleanup_(mem_freep) char *path = mem_printf("/proc/%d/cgroup", (int)pid);
+	char unit[128], own_unit[128];
+	if (fd_read_file("/proc/self/cgroup", CGROUP_MAX - 1, &own, NULL) != ERR_NONE ||
+		fd_read_file(path, CGROUP_MAX - 1, &theirs, NULL) != ERR_NONE)
+		return ERR_NONE; /* not known */
+	unit_of(buf_cstr(&theirs), unit, sizeof(unit));
+	unit_of(buf_cstr(&own), own_unit, sizeof(own_unit));
+	if (unit[0] == '\0' || strcmp(unit, own_unit) == 0)
+		return ERR_NONE;
+	_cleanup_(mem_freep) char *fix = mem_printf("systemctl reload %s", unit);
+	return why_set(why, ERR_CONFLICT, "a process of the same unit as the running sidecar", fix,
+		"the running sidecar belongs to the unit %s", unit);
+}
+
+static enum err same_place(const struct peer_process *peer, struct why *why)
+{
+	struct rlimit own, theirs;
+	RETURN_IF_ERR(same_unit(peer->pid, why));
+	if (getrlimit(RLIMIT_NOFILE, &own) != 0 || prlimit(peer->pid, RLIMIT_NOFILE, NULL, &theirs) != 0 ||
+		own.rlim_max >= theirs.rlim_cur)
+		return ERR_NONE;
+	return why_set(why, ERR_LIMIT, "as many open files as the running sidecar may have",
+		"raise the limit: ulimit -Hn, or LimitNOFILE=", "this process may have %llu open files, that one %llu",
+		(unsigned long long)own.rlim_max, (unsigned long long)theirs.rlim_cur);
+}
 
 /* With another user the rules would redirect what this one sends, and it could not open the other's files. */
 static enum err same_user(int fd, struct why *why)
@@ -23,7 +70,7 @@ static enum err same_user(int fd, struct why *why)
 		return why_set(why, err, expected, "run it where the other sidecar runs",
 			"the other end of the admin socket is not a process of this host");
 	if (peer.uid == geteuid())
-		return ERR_NONE;
+		return same_place(&peer, why);
 	return why_set(why, ERR_DENIED, "the user of the running sidecar",
 		"run it as that user, for instance by `systemctl reload` of its unit",
 		"the running sidecar has uid %u, and this process %u", (unsigned)peer.uid, (unsigned)geteuid());
@@ -90,7 +137,8 @@ static void serve(struct sidecar *sidecar)
 	sidecar_kept_flush(sidecar); /* the folder is this process's: what waited is written */
 	for (unsigned i = 0; i < sidecar->num_workers; i++)
 		worker_resume(sidecar->workers[i]);
-	admin_resume(sidecar->admin);
+	if (admin_start(sidecar->admin) != ERR_NONE)
+		log_error(COMPONENT, "the pages, or the metrics, have no port: another program listens there");
 	if (sidecar->admin_socket != NULL)
 		admin_socket_resume(sidecar->admin_socket);
 	if (sidecar->workload_api != NULL)
@@ -98,20 +146,6 @@ static void serve(struct sidecar *sidecar)
 	log_notice(COMPONENT, "taken over after %.2f s: serving",
 		(double)(loop_now_ms(sidecar->loop) - sidecar->made_ms) / 1000);
 	sidecar_note_serving(sidecar);
-}
-
-/* Its answer, or its end: then this process alone has the sockets. */
-static void on_answer(struct loop_io *io, unsigned ready)
-{
-	struct sidecar *sidecar = container_of(io, struct sidecar, take_over.io);
-	char line[sizeof(SIDECAR_TAKEN)];
-	(void)ready;
-	ssize_t got = read(sidecar->take_over.fd, line, sizeof(line));
-	if (got < 0 && (errno == EAGAIN || errno == EINTR))
-		return;
-	if (got <= 0)
-		log_warning(COMPONENT, "the sidecar before has ended");
-	serve(sidecar);
 }
 
 static bool is_prepared(const struct sidecar *sidecar)
@@ -132,9 +166,46 @@ static void give_up(struct sidecar *sidecar)
 	(void)why_set(&why, ERR_TIMEOUT, "an identity and a policy within the timeout",
 		"mend the reason, or restart the sidecar instead", "%s after %.0f s: %s",
 		status.is_valid ? "no policy" : "no identity", (double)sidecar->options.take_over_ms / 1000, text);
-	log_why(LOG_LEVEL_ERROR, COMPONENT, "not taken over; the sidecar before goes on", &why);
+	log_why(LOG_LEVEL_ERROR, COMPONENT,
+		sidecar->take_over.is_alone ? "not taken over, and the sidecar before has ended"
+					    : "not taken over; the sidecar before goes on",
+		&why);
 	sidecar->has_failed = true;
 	loop_stop(sidecar->loop);
+}
+
+static void refused(struct sidecar *sidecar)
+{
+	struct why why = {0};
+	(void)why_set(&why, ERR_REFUSED, "the sidecar before to hand over", "see its log; then try it again",
+		"it has kept its sockets: it drains or ends, or waited too long");
+	log_why(LOG_LEVEL_ERROR, COMPONENT, "not taken over", &why);
+	sidecar->has_failed = true;
+	loop_stop(sidecar->loop);
+}
+
+/* Its answer, or its end by a crash: then this process alone has the sockets, and serves as soon as it can answer. */
+static void on_answer(struct loop_io *io, unsigned ready)
+{
+	struct sidecar *sidecar = container_of(io, struct sidecar, take_over.io);
+	char line[sizeof(SIDECAR_TAKEN)] = "";
+	(void)ready;
+	ssize_t got = read(sidecar->take_over.fd, line, sizeof(line) - 1);
+	if (got < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (got > 0 && strcmp(line, SIDECAR_TAKEN) == 0) {
+		serve(sidecar);
+		return;
+	}
+	if (got > 0) {
+		refused(sidecar);
+		return;
+	}
+	log_warning(COMPONENT, "the sidecar before has ended");
+	loop_io_stop(&sidecar->take_over.io);
+	sidecar->take_over.is_alone = true;
+	if (is_prepared(sidecar))
+		serve(sidecar);
 }
 
 static void on_poll(struct loop_timer *timer)
@@ -145,6 +216,10 @@ static void on_poll(struct loop_timer *timer)
 			give_up(sidecar);
 		else
 			loop_timer_start(sidecar->loop, timer, POLL_MS, on_poll);
+		return;
+	}
+	if (sidecar->take_over.is_alone) {
+		serve(sidecar);
 		return;
 	}
 	/* It fits into the empty buffer; if the other one has ended, on_answer() hears of it. */

@@ -107,14 +107,14 @@ struct http_server *http_server_new(
 	return server;
 }
 
-void http_server_pause(struct http_server *server)
+void http_server_hold(struct http_server *server)
 {
-	listener_pause(server->listener);
+	listener_hold(server->listener);
 }
 
-void http_server_resume(struct http_server *server)
+enum err http_server_start(struct http_server *server)
 {
-	listener_resume(server->listener);
+	return listener_start(server->listener, 1024);
 }
 
 void http_server_stop_accepting(struct http_server *server)

@@ -51,9 +51,9 @@ struct http_page {
 /* Adopts listening_fd. pages: borrowed, num_pages of them; the first that matches; any other path is 404. */
 struct http_server *http_server_new(
 	struct loop *loop, int listening_fd, const struct http_page *pages, size_t num_pages);
-/* Accepts nothing until http_server_resume(): clients wait in the backlog. */
-void http_server_pause(struct http_server *server);
-void http_server_resume(struct http_server *server);
+/* As listener_hold() and listener_start(). */
+void http_server_hold(struct http_server *server);
+enum err http_server_start(struct http_server *server) _must_use_;
 /* Closes the listening socket; open connections end by themselves. Other calls are still allowed. */
 void http_server_stop_accepting(struct http_server *server);
 int http_server_fd(const struct http_server *server); /* the listening socket; stays the server's */

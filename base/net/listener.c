@@ -3,9 +3,11 @@
 #include "base/core/log.h"
 #include "base/core/mem.h"
 #include "base/net/fd.h"
+#include <errno.h>
 #include <inttypes.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <sys/socket.h>
 
 enum {
 	MAX_ACCEPTS_PER_ROUND = 64, /* a flood of connections must not starve the established ones */
@@ -27,6 +29,7 @@ struct listener {
 		uint64_t began_ms, num_pauses, num_refused;
 	} episode;
 	uint64_t num_exhausted, num_refused; /* in all */
+	bool is_held;                        /* before listener_start() */
 	bool is_exhausted;                   /* paused by the listener itself */
 	unsigned num_retries;
 	unsigned num_pauses; /* by the owner */
@@ -79,7 +82,8 @@ static bool is_paused(const struct listener *listener)
 
 static void watch(struct listener *listener)
 {
-	loop_io_set_interest(&listener->io, is_paused(listener) ? 0 : LOOP_READ);
+	if (!listener->is_held)
+		loop_io_set_interest(&listener->io, is_paused(listener) ? 0 : LOOP_READ);
 }
 
 /* Refuses one waiting client by means of the reserve descriptor. Returns whether one was waiting. */
@@ -236,6 +240,24 @@ void listener_resume(struct listener *listener)
 	CHECK(listener->num_pauses > 0);
 	listener->num_pauses--;
 	watch(listener);
+}
+
+/* A socket that does not listen yet is always ready, for an error. */
+void listener_hold(struct listener *listener)
+{
+	CHECK(!listener->is_held);
+	loop_io_stop(&listener->io);
+	listener->is_held = true;
+}
+
+enum err listener_start(struct listener *listener, int backlog)
+{
+	CHECK(listener->is_held);
+	if (listen(listener->fd, backlog) != 0)
+		return err_from_errno(errno);
+	listener->is_held = false;
+	loop_io_start(listener->loop, &listener->io, listener->fd, is_paused(listener) ? 0 : LOOP_READ, on_ready);
+	return ERR_NONE;
 }
 
 int listener_fd(const struct listener *listener)

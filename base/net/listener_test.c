@@ -163,6 +163,38 @@ static void stops_at_once_when_the_owner_pauses_it_from_a_callback(_unused_ void
 	assert_int_equal(num_accepted, 2);
 }
 
+static void held_it_leaves_clients_to_others_until_it_starts(_unused_ void **state)
+{
+	const struct socket_listen_options first = {.reuse_port = true},
+					   held = {.reuse_port = true, .only_binds = true};
+	struct addr shared = {.ip = {.family = AF_INET, .bytes = {127, 0, 0, 1}}};
+	int fd = -1, other = -1;
+	assert_int_equal(socket_listen(&shared, &first, &fd, NULL), ERR_NONE);
+	assert_int_equal(socket_local_addr(fd, &shared), ERR_NONE);
+	assert_int_equal(socket_listen(&shared, &held, &other, NULL), ERR_NONE);
+	struct listener *serving = listener_new(loop, fd, on_accept, NULL, NULL),
+			*waiting = listener_new(loop, other, on_accept, NULL, NULL);
+	listener_hold(waiting);
+	at = shared;
+	for (unsigned i = 0; i < MAX_CLIENTS; i++) {
+		connect_client();
+		loop_run_once(loop, false);
+	}
+	assert_int_equal(num_accepted, MAX_CLIENTS);
+	listener_free(serving);
+	listener_pause(waiting);
+	assert_int_equal(listener_start(waiting, 8), ERR_NONE);
+	fd_close(clients[--num_clients]);
+	fd_close(accepted[--num_accepted]);
+	connect_client();
+	loop_run_once(loop, false);
+	assert_int_equal(num_accepted, MAX_CLIENTS - 1); /* paused by its owner meanwhile */
+	listener_resume(waiting);
+	loop_run_once(loop, false);
+	assert_int_equal(num_accepted, MAX_CLIENTS);
+	listener_free(waiting);
+}
+
 static void may_be_freed_in_its_accept_callback(_unused_ void **state)
 {
 	stop_after = 1;
@@ -301,6 +333,7 @@ int main(void)
 		LISTENING(passes_every_waiting_connection_to_its_owner),
 		LISTENING(accepts_nothing_while_the_owner_pauses_it),
 		LISTENING(stops_at_once_when_the_owner_pauses_it_from_a_callback),
+		LISTENING(held_it_leaves_clients_to_others_until_it_starts),
 		LISTENING(may_be_freed_in_its_accept_callback),
 		LISTENING(pauses_when_descriptors_run_out_and_resumes_by_itself),
 		LISTENING(refuses_clients_that_wait_too_long_for_a_descriptor),

@@ -193,7 +193,9 @@ enum err socket_listen(const struct addr *at, const struct socket_listen_options
 		set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, chosen->v6_only);
 	struct sockaddr_storage sa;
 	socklen_t len = addr_to_sockaddr(at, &sa);
-	if (bind(fd, (struct sockaddr *)&sa, len) != 0 || listen(fd, chosen->backlog > 0 ? chosen->backlog : 1024) != 0)
+	if (bind(fd, (struct sockaddr *)&sa, len) != 0)
+		return why_at(why, errno, at);
+	if (!chosen->only_binds && listen(fd, chosen->backlog > 0 ? chosen->backlog : 1024) != 0)
 		return why_at(why, errno, at);
 	*out_fd = TAKE_FD(fd);
 	return ERR_NONE;

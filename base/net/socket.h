@@ -28,6 +28,7 @@ struct socket_listen_options {
 	bool reuse_port;
 	bool v6_only;                  /* for IPv6 addresses; :: without it accepts IPv4 too */
 	struct passed_sockets *passed; /* one of them that listens there is taken instead; NULL: none */
+	bool only_binds;               /* for a listener that is held: the kernel leads no connection to it yet */
 };
 enum err socket_listen(
 	const struct addr *at, const struct socket_listen_options *options, int *out_fd, struct why *why) _must_use_;

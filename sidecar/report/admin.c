@@ -60,7 +60,8 @@ static enum err serve_at(struct admin *admin, struct loop *loop, const struct ad
 {
 	bool is_for_operators = pages == admin->admin_pages;
 	size_t num_pages = is_for_operators ? NUM_ADMIN_PAGES : NUM_METRICS_PAGES;
-	const struct socket_listen_options how = {.v6_only = true, .passed = options->passed};
+	const struct socket_listen_options how = {
+		.v6_only = true, .passed = options->passed, .only_binds = options->is_held};
 	struct addr at = {.port = is_for_operators ? options->admin_port : options->metrics_port};
 	int fd = -1;
 	CHECK(admin->num_servers < MAX_SERVERS);
@@ -68,7 +69,7 @@ static enum err serve_at(struct admin *admin, struct loop *loop, const struct ad
 	RETURN_IF_ERR(socket_listen(&at, &how, &fd, why));
 	struct http_server *server = http_server_new(loop, fd, pages, num_pages);
 	if (options->is_held)
-		http_server_pause(server);
+		http_server_hold(server);
 	admin->servers[admin->num_servers++] = server;
 	return ERR_NONE;
 }
@@ -106,10 +107,14 @@ uint64_t admin_num_displaced(const struct admin *admin)
 	return num;
 }
 
-void admin_resume(struct admin *admin)
+enum err admin_start(struct admin *admin)
 {
-	for (unsigned i = 0; i < admin->num_servers; i++)
-		http_server_resume(admin->servers[i]);
+	enum err first = ERR_NONE;
+	for (unsigned i = 0; i < admin->num_servers; i++) {
+		enum err err = http_server_start(admin->servers[i]);
+		first = first == ERR_NONE ? err : first;
+	}
+	return first;
 }
 
 void admin_stop_accepting(struct admin *admin)

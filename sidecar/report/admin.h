@@ -18,14 +18,14 @@ struct admin_options {
 	uint16_t admin_port, metrics_port; /* 15000, 15020 */
 	bool ipv6;
 	struct passed_sockets *passed; /* listening sockets that are taken where they fit; NULL: none */
-	bool is_held;                  /* nothing is accepted until admin_resume() */
+	bool is_held;                  /* nothing is accepted until admin_start() */
 };
 
 struct admin;
 enum err admin_new(struct loop *loop, const struct admin_options *options, const struct admin_pages *pages,
 	struct admin **out, struct why *why) _must_use_;
-void admin_resume(struct admin *admin);
-void admin_stop_accepting(struct admin *admin); /* open connections still get their pages */
+enum err admin_start(struct admin *admin) _must_use_; /* once, where is_held; the first failure */
+void admin_stop_accepting(struct admin *admin);       /* open connections still get their pages */
 /* Of the listening sockets, which stay the admin's: num of them at most. Returns how many. */
 size_t admin_sockets(const struct admin *admin, int *out, size_t num);
 void admin_free(struct admin *admin);

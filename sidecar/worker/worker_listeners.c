@@ -1,14 +1,18 @@
 #include "sidecar/worker/worker_listeners.h"
 
 #include "base/core/check.h"
+#include "base/core/log.h"
 #include "base/net/fd.h"
 
 /* On Linux an accepted socket inherits the options of its listener, which saves system calls per connection. */
 static enum err socket_open(const struct worker_listeners *listeners, const struct addr *at,
 	enum worker_interface interface, int *out_fd, struct why *why)
 {
-	const struct socket_listen_options how = {
-		.reuse_port = true, .v6_only = true, .backlog = 4096, .passed = listeners->options.passed};
+	const struct socket_listen_options how = {.reuse_port = true,
+		.v6_only = true,
+		.backlog = WORKER_BACKLOG,
+		.passed = listeners->options.passed,
+		.only_binds = listeners->options.is_held};
 	RETURN_IF_ERR(socket_listen(at, &how, out_fd, why));
 	socket_set_nodelay(*out_fd);
 	/* A tunnel has close_notify for its orderly end. */
@@ -156,7 +160,7 @@ static void hold(struct worker_listeners *listeners)
 {
 	for (unsigned i = 0; i < NUM_SLOTS; i++)
 		if (listener_in(listeners, i) != NULL)
-			listener_pause(listener_in(listeners, i));
+			listener_hold(listener_in(listeners, i));
 }
 
 enum err worker_listeners_init(
@@ -169,13 +173,16 @@ enum err worker_listeners_init(
 	return ERR_NONE;
 }
 
-void worker_listeners_resume(struct worker_listeners *listeners)
+void worker_listeners_start(struct worker_listeners *listeners)
 {
 	CHECK(listeners->options.is_held);
 	listeners->options.is_held = false;
-	for (unsigned i = 0; i < NUM_SLOTS; i++)
-		if (listener_in(listeners, i) != NULL)
-			listener_resume(listener_in(listeners, i));
+	for (unsigned i = 0; i < NUM_SLOTS; i++) {
+		struct listener *listener = listener_in(listeners, i);
+		enum err err = listener == NULL ? ERR_NONE : listener_start(listener, WORKER_BACKLOG);
+		if (err != ERR_NONE) /* another program listens there since it was bound */
+			log_error("listener", "cannot listen: %s", err_text(err));
+	}
 }
 
 size_t worker_listeners_sockets(const struct worker_listeners *listeners, int *out, size_t num)
@@ -212,6 +219,13 @@ static struct listener *another(struct worker_listeners *listeners, unsigned i, 
 	return listener_new(options->loop, fd, options->on_mtls, options->on_pause, options->arg);
 }
 
+static enum worker_interface interface_of(unsigned i)
+{
+	if (i < NUM_WORKER_LISTENERS)
+		return (enum worker_interface)(i % NUM_WORKER_INTERFACES);
+	return i - NUM_WORKER_LISTENERS < LISTENERS_MAX ? WORKER_OUTBOUND : WORKER_TUNNEL;
+}
+
 void worker_listeners_adopt(struct worker_listeners *listeners, int fd, const struct addr *at)
 {
 	unsigned num = NUM_WORKER_LISTENERS + 3 * LISTENERS_MAX, i = 0;
@@ -223,7 +237,11 @@ void worker_listeners_adopt(struct worker_listeners *listeners, int fd, const st
 	}
 	struct listener *listener = another(listeners, i, fd);
 	if (listeners->options.is_held)
+		listener_hold(listener);
+	enum worker_interface interface = interface_of(i);
+	if (listeners->is_paused[interface])
 		listener_pause(listener);
+	listeners->interfaces[listeners->num_others] = interface;
 	listeners->others[listeners->num_others++] = listener;
 }
 
@@ -251,6 +269,9 @@ void worker_listeners_pause(struct worker_listeners *listeners, enum worker_inte
 	pause_one(listeners, listeners->all[NUM_WORKER_INTERFACES + (unsigned)interface], pause);
 	for (unsigned i = 0; interface == WORKER_OUTBOUND && i < LISTENERS_MAX; i++)
 		pause_one(listeners, listeners->outbound[i].listener, pause);
+	for (unsigned i = 0; i < listeners->num_others; i++)
+		if (listeners->interfaces[i] == interface)
+			pause_one(listeners, listeners->others[i], pause);
 }
 
 uint64_t worker_listeners_num_refused(const struct worker_listeners *listeners)

@@ -13,13 +13,13 @@ struct worker_listeners_options {
 	void (*on_outbound_to)(void *arg, int fd, const struct addr *peer, const struct outbound_listener *listener);
 	listener_accept_fn *on_mtls;   /* of inbound listeners with mtls */
 	struct passed_sockets *passed; /* listening sockets that are taken where they fit; NULL: none */
-	bool is_held;                  /* nothing is accepted until worker_listeners_resume() */
+	bool is_held;                  /* nothing is accepted until worker_listeners_start() */
 	listener_pause_fn *on_pause; /* called per listener: for its own pauses and those of worker_listeners_pause() */
 	void *arg;
 };
 
 enum worker_interface { WORKER_OUTBOUND, WORKER_INBOUND_PLAIN, WORKER_TUNNEL };
-enum { WORKER_OTHER_LISTENERS_MAX = 256 };
+enum { WORKER_OTHER_LISTENERS_MAX = 256, WORKER_BACKLOG = 4096 };
 enum { NUM_WORKER_INTERFACES = 3, NUM_WORKER_LISTENERS = 2 * NUM_WORKER_INTERFACES };
 
 struct worker_outbound_listener {
@@ -34,6 +34,7 @@ struct worker_listeners { /* the worker's storage; zeroed is valid to worker_lis
 	struct worker_outbound_listener outbound[LISTENERS_MAX];
 	struct listener *mtls[2 * LISTENERS_MAX];            /* a place for each inbound listener in each family */
 	struct listener *others[WORKER_OTHER_LISTENERS_MAX]; /* of more workers than there are now */
+	enum worker_interface interfaces[WORKER_OTHER_LISTENERS_MAX]; /* of each of the others */
 	unsigned num_others;
 	bool is_paused[NUM_WORKER_INTERFACES];
 };
@@ -42,7 +43,7 @@ struct worker_listeners { /* the worker's storage; zeroed is valid to worker_lis
 enum err worker_listeners_init(
 	struct worker_listeners *listeners, const struct worker_listeners_options *options, struct why *why) _must_use_;
 void worker_listeners_done(struct worker_listeners *listeners);
-void worker_listeners_resume(struct worker_listeners *listeners); /* once, where is_held */
+void worker_listeners_start(struct worker_listeners *listeners); /* once, where is_held */
 /* Takes another socket that listens where one of these does. Adopts fd, and closes it if it fits none. */
 void worker_listeners_adopt(struct worker_listeners *listeners, int fd, const struct addr *at);
 /* Stops accepting, for good: another process has the sockets too. */

@@ -123,7 +123,7 @@ void worker_drain(struct worker *worker)
 static void deliver_resume(struct worker_message *message, struct worker *worker)
 {
 	mem_free(message);
-	worker_listeners_resume(worker_listeners(worker));
+	worker_listeners_start(worker_listeners(worker));
 }
 
 void worker_resume(struct worker *worker)

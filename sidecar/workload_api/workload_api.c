@@ -167,7 +167,7 @@ enum err workload_api_new(const struct workload_api_options *options, struct wor
 	api->listener = listener_new(options->loop, TAKE_FD(fd), on_accept, NULL, api);
 	api->is_held = options->is_held;
 	if (options->is_held)
-		listener_pause(api->listener);
+		listener_hold(api->listener);
 	*out = api;
 	return ERR_NONE;
 }
@@ -176,7 +176,8 @@ void workload_api_resume(struct workload_api *api)
 {
 	CHECK(api->is_held);
 	api->is_held = false;
-	listener_resume(api->listener);
+	if (listener_start(api->listener, 1024) != ERR_NONE)
+		log_error(WORKLOAD_COMPONENT, "cannot listen at %s", api->path);
 }
 
 int workload_api_socket(const struct workload_api *api)

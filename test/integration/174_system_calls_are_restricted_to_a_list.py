@@ -7,6 +7,7 @@ Rows: L13.
 import os
 import shutil
 import signal
+import tempfile
 
 from handfast_harness import Mesh, StreamServer, expect, expect_eq, expect_in
 from handfast_harness import stream
@@ -66,7 +67,7 @@ def shows_that_no_core_has_a_key(story):
 def shows_that_a_sidecar_opens_only_the_files_of_its_settings(story):
     """A reload of settings that lie elsewhere is refused by the kernel; replaced in their own folder they are read."""
     sidecar = story.mesh.sidecar("client")
-    elsewhere = os.path.join(story.folder("elsewhere"), "sidecar.yaml")
+    elsewhere = os.path.join(story.own(tempfile.TemporaryDirectory(prefix="hf-elsewhere-", dir="/var/tmp")), "sidecar.yaml")
     os.chmod(os.path.dirname(elsewhere), 0o755)
     shutil.copy(sidecar.path, elsewhere)
     os.chmod(elsewhere, 0o644)
@@ -78,6 +79,27 @@ def shows_that_a_sidecar_opens_only_the_files_of_its_settings(story):
     os.rename(sidecar.path + ".before", sidecar.path)
     sidecar.reload({"drain_minimum": "1s"})
     sidecar.process.wait_for_log("drain_minimum")
+
+
+def shows_that_a_folder_of_settings_may_be_exchanged(story):
+    """By renaming, or by a link, as tools for configuration do."""
+    sidecar = story.mesh.sidecar("server")
+    conf = os.path.join(story.folder("conf"), "now")
+    for name in ("v1", "v2"):
+        os.makedirs(os.path.join(os.path.dirname(conf), name), 0o755)
+        shutil.copy(sidecar.path, os.path.join(os.path.dirname(conf), name, "sidecar.yaml"))
+        os.chmod(os.path.join(os.path.dirname(conf), name, "sidecar.yaml"), 0o644)
+    os.chmod(os.path.dirname(conf), 0o755)
+    os.symlink("v1", conf)
+    sidecar.stop()
+    sidecar.path = os.path.join(conf, "sidecar.yaml")
+    sidecar.start()
+    os.symlink("v2", conf + ".next")
+    os.rename(conf + ".next", conf)
+    with open(os.path.join(os.path.dirname(conf), "v2", "sidecar.yaml"), "a") as file:
+        file.write("\nupgrade_deadline: 7m\n")
+    sidecar.process.signal(signal.SIGHUP)
+    sidecar.process.wait_for_log("upgrade_deadline")
 
 
 def shows_that_traffic_and_renewals_work(story):

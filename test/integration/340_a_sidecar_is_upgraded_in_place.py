@@ -114,11 +114,57 @@ def shows_that_a_process_without_an_identity_changes_nothing(story):
         _passes(sock, b"through the one before")
 
 
+def _elsewhere(story, name, **changes):
+    """A file of settings with which no process gets an identity."""
+    path, empty = os.path.join(story.server.folder, name + ".yaml"), os.path.join(story.server.folder, name)
+    os.makedirs(empty, mode=0o700)
+    os.chown(empty, SIDECAR_UID, SIDECAR_UID)
+    settings.write(path, settings.merge(story.server.settings, {
+        "state_dir": empty, "control": {"address": "192.0.2.99:15012"}, "identity": {"keep_svid": False}, **changes}))
+    return path
+
+
+def shows_that_more_workers_take_nothing_before_they_serve(story):
+    """Sockets that only the new process has listen when it serves: else the kernel would lead connections to them."""
+    late = story.server.prepare("--timeout", "3s", path=_elsewhere(story, "workers", workers=4))
+    with Load(story.mesh.client, story.mesh.server.ipv4, 9000, num_clients=2, new_per_second=50) as load:
+        late.wait_for_log("preparing to take over")
+        load.wait_for_requests(50)
+        expect(late.wait_for_exit(10) not in (0, None), "it claims to have taken over")
+        load.wait_for_requests(20)
+    expect_eq(load.failures, [], "failures beside a process with more workers that does not take over")
+
+
+def shows_that_a_sidecar_that_ends_hands_nothing_over(story):
+    """Else the next process would serve without an identity, and the former would remove its sockets' files."""
+    for end in (lambda: story.server.process.signal(signal.SIGTERM), lambda: story.server.command("quit")):
+        waiting = story.server.prepare(path=_elsewhere(story, "ends%d" % story.server.process.pid))
+        waiting.wait_for_log("preparing to take over")
+        end()
+        expect(waiting.wait_for_exit(10) not in (0, None), "it claims to have taken over")
+        expect("has kept its sockets" in waiting.log(), "its log lacks the reason")
+        story.server.process.wait_for_exit(30)
+        story.server.start()
+
+
+def shows_that_after_a_crash_the_next_one_does_not_serve_without_an_identity(story):
+    waiting = story.server.prepare("--timeout", "3s", path=_elsewhere(story, "crash"))
+    waiting.wait_for_log("preparing to take over")
+    story.server.kill()
+    expect(waiting.wait_for_exit(10) not in (0, None), "it claims to have taken over")
+    expect("not taken over, and the sidecar before has ended" in waiting.log() and ": serving" not in waiting.log(),
+           "its log: %s" % waiting.log()[-500:])
+    story.server.start()
+
+
 def shows_that_it_refuses_what_cannot_work(story):
     as_root = story.mesh.server.run([story.binary("handfast-sidecar"), "upgrade", "--config", story.server.path],
                                     check=False)
     expect(as_root.returncode != 0 and "uid 1337" in as_root.stdout + as_root.stderr,
            "root: %d %s" % (as_root.returncode, as_root.stderr))
+    few = story.mesh.server.run(["bash", "-c", 'ulimit -n 512; exec "$0" upgrade --config "$1"',
+                                 story.binary("handfast-sidecar"), story.server.path], uid=SIDECAR_UID, check=False)
+    expect(few.returncode != 0 and "may have 512 open files" in few.stdout + few.stderr, "few files: %s" % few.stderr)
     story.server.stop()
     alone = story.mesh.server.run([story.binary("handfast-sidecar"), "upgrade", "--config", story.server.path],
                                   uid=SIDECAR_UID, check=False)

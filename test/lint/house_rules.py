@@ -589,6 +589,7 @@ OPENS_PATHS = {
     "control/store/database.c": "at the start, and its own folder",
     "control/control_backup.c": "a command, which is not confined",
     "base/sandbox/landlock.c": "its purpose",
+    "sidecar/main.c": "`upgrade`, before the process is confined",
     "control/issue/confine.c": "its purpose",
     "control/audit/audit.c": "in the store's folder",
     "control/attest/unix_facts.c": "/proc, which its rules have where listen.streams_socket is set",
