@@ -226,7 +226,7 @@ void identity_keep_acks(struct serve *serve)
 static void ack(struct identity_stream *stream, const struct identity_up *up)
 {
 	struct epoch now = trust_epoch(stream->serve->options.trust);
-	stream->answers_trust = true;
+	stream->sidecar->answering = stream;
 	if (up->acked.incarnation != now.incarnation || up->acked.counter > now.counter || up->acked.counter == 0)
 		return;
 	if (up->refused_reason.len == 0) {
@@ -357,6 +357,8 @@ void identity_done(void *arg, struct rpc_call *call)
 	drop_report(stream);
 	claims_stream_gone(stream);
 	abandon_renewals(stream);
+	if (stream->sidecar->answering == stream)
+		stream->sidecar->answering = NULL;
 	CHECK(stream->claiming == NULL && !stream->holds_address && list_is_empty(&stream->renewals));
 	sidecar_unref(stream->sidecar);
 	mem_free(stream);
@@ -375,7 +377,7 @@ void identity_each(const struct serve *serve, identity_view_fn *each, void *arg)
 			.num_seen = stream->num_seen,
 			.num_ports = stream->num_ports,
 			.is_left_out = stream->is_report_left_out,
-			.answers_trust = stream->answers_trust};
+			.answers_trust = stream->sidecar->answering == stream};
 		each(arg, &view);
 	}
 }

@@ -10,7 +10,7 @@ struct identity_stream {
 	struct serve *serve;
 	struct rpc_call *call; /* NULL: closed */
 	struct sidecar *sidecar;
-	bool has_hello, answers_trust, proves_claims;
+	bool has_hello, proves_claims;
 	/* claims.c */
 	bool holds_address, is_draining;
 	uint32_t zone;                     /* of the sidecar; 0: none */

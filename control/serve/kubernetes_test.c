@@ -106,6 +106,30 @@ static void a_pod_is_in_the_status_while_its_stream_is_open(void **state)
 	assert_true(row->svid_not_after_ms > 0);
 }
 
+/* Its streams are many, its connection is one. */
+static void D40_a_pod_has_one_row_in_the_status_however_many_streams_it_has(void **state)
+{
+	struct world *world = *state;
+	_cleanup_(buf_done) struct buf answer = BUF_INIT(65536);
+	_cleanup_(pb_arena_freep) struct pb_arena *arena = NULL;
+	ProtobufCMessage *unpacked;
+	struct rpc_call *stream = open_stream(world);
+	for (unsigned i = 0; i < 3; i++) {
+		world_acknowledge(stream, (struct epoch){.incarnation = 1, .counter = 1});
+		stream = world_open_stream(world);
+		world_wait_for_messages(world, 1);
+	}
+	world_acknowledge(stream, (struct epoch){.incarnation = 1, .counter = 1});
+	world_replace_key(&world->leaf_key);
+	assert_true(world_renew(world, stream)); /* after those messages */
+	assert_int_equal(operator_status(world->serve, &answer), ERR_NONE);
+	assert_int_equal(
+		pb_unpack(&handfast__v1__status_response__descriptor, buf_span(&answer), &arena, &unpacked, NULL),
+		ERR_NONE);
+	assert_int_equal(serve_num_streams(world->serve), 4);
+	assert_int_equal(((const Handfast__V1__StatusResponse *)unpacked)->n_svid_holders, 1);
+}
+
 /* A restarted sidecar with an empty state folder has another attestation key. */
 static void a_restarted_sidecar_attests_again_at_once(void **state)
 {
@@ -233,6 +257,7 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		POD_TEST(a_pod_attests_and_renews_without_a_record),
 		POD_TEST(a_pod_is_in_the_status_while_its_stream_is_open),
+		POD_TEST(D40_a_pod_has_one_row_in_the_status_however_many_streams_it_has),
 		POD_TEST(a_restarted_sidecar_attests_again_at_once),
 		POD_TEST(what_is_not_known_yet_may_be_tried_again),
 		POD_TEST(W9_W22_a_token_alone_is_no_proof),

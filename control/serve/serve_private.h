@@ -31,6 +31,8 @@ struct sidecar_serial {
 	size_t len; /* 0: not known */
 };
 
+struct identity_stream;
+
 /* One authenticated connection of a sidecar. Freed when both its peer and its stream are closed. */
 struct sidecar {
 	struct list_link link; /* while the connection is open */
@@ -46,12 +48,13 @@ struct sidecar {
 	struct share share;                 /* of the connections */
 	struct loop_timer jwt_window;       /* runs after the audit line of a token */
 	unsigned num_jwt_more;              /* tokens in it, without a line yet */
+	/* Of its streams the last that has answered the trust state: a pod's row of the status is of one connection,
+	 * however many streams it has. NULL: none */
+	const struct identity_stream *answering;
 	unsigned refs;
 };
 struct sidecar *sidecar_ref(struct sidecar *sidecar);
 void sidecar_unref(struct sidecar *sidecar);
-
-struct identity_stream;
 
 /* Refusals by one limit, from the first one until there was none for a while: logged at the start and the end. */
 struct limit_episode {
@@ -207,9 +210,9 @@ struct identity_view {                         /* for status */
 	const char *release;
 	bool holds_address;
 	uint64_t since_ms;
-	bool *is_copied;            /* another sidecar uses its key (copies.h) */
-	bool answers_trust;         /* false: open for an address of the other family alone, or just opened */
-	struct span report;         /* IdentityUp; empty: none */
+	bool *is_copied;    /* another sidecar uses its key (copies.h) */
+	bool answers_trust; /* and no later one of its connection does; false for the address of the other family */
+	struct span report; /* IdentityUp; empty: none */
 	size_t num_seen, num_ports; /* rows in it */
 	bool is_left_out;           /* its last report was not kept: there is no room for it */
 };
