@@ -1,8 +1,8 @@
 #include "base/net/rules_proof.h"
+#include "base/net/test_namespace.h"
 #include "intercept/apply.h"
 #include "intercept/loopback_addr.h"
 #include "intercept/rules.h"
-#include "intercept/test_namespace.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>

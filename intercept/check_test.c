@@ -1,7 +1,7 @@
+#include "base/net/test_namespace.h"
 #include "intercept/apply.h"
 #include "intercept/check.h"
 #include "intercept/source_route.h"
-#include "intercept/test_namespace.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>

@@ -1,7 +1,7 @@
 #include "base/net/fd.h"
 #include "base/net/socket.h"
+#include "base/net/test_namespace.h"
 #include "intercept/loopback_addr.h"
-#include "intercept/test_namespace.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>

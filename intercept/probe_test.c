@@ -1,8 +1,8 @@
 #include "base/net/fd.h"
 #include "base/net/socket.h"
+#include "base/net/test_namespace.h"
 #include "intercept/apply.h"
 #include "intercept/probe.h"
-#include "intercept/test_namespace.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>

@@ -1,5 +1,5 @@
+#include "base/net/test_namespace.h"
 #include "intercept/rollback.h"
-#include "intercept/test_namespace.h"
 #include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>

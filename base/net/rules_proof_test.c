@@ -1,10 +1,9 @@
 #include "base/net/rules_proof.h"
-#include <sched.h>
+#include "base/net/test_namespace.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 /* cmocka requires the four headers above */
 #include <cmocka.h>
@@ -49,15 +48,6 @@ static void a_firewall_that_drops_all_is_no_proof(void **state)
 	run("nft flush ruleset");
 }
 
-static int enter_namespace(void **state)
-{
-	(void)state;
-	if (unshare(CLONE_NEWNET) == 0)
-		return system("ip link set lo up");
-	(void)fputs("needs root, for a network namespace of its own\n", stderr);
-	return -1;
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -65,5 +55,5 @@ int main(void)
 		cmocka_unit_test(the_proof_is_there_as_long_as_the_rule),
 		cmocka_unit_test(a_firewall_that_drops_all_is_no_proof),
 	};
-	return cmocka_run_group_tests(tests, enter_namespace, NULL);
+	return cmocka_run_group_tests(tests, test_namespace_enter, NULL);
 }

@@ -1,10 +1,9 @@
 #include "base/net/source_mark.h"
-#include <sched.h>
+#include "base/net/test_namespace.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 /* cmocka requires the four headers above */
@@ -38,20 +37,11 @@ static void rules_for_other_marks_are_none_and_many_rules_are_read_to_their_end(
 	assert_true(is_routed(AF_INET));
 }
 
-static int enter_namespace(void **state)
-{
-	(void)state;
-	if (unshare(CLONE_NEWNET) == 0)
-		return system("ip link set lo up");
-	(void)fputs("needs root, for a network namespace of its own\n", stderr);
-	return -1;
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_rule_is_found_in_its_family_alone),
 		cmocka_unit_test(rules_for_other_marks_are_none_and_many_rules_are_read_to_their_end),
 	};
-	return cmocka_run_group_tests(tests, enter_namespace, NULL);
+	return cmocka_run_group_tests(tests, test_namespace_enter, NULL);
 }

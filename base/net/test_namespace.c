@@ -1,4 +1,4 @@
-#include "intercept/test_namespace.h"
+#include "base/net/test_namespace.h"
 #include "base/core/check.h"
 #include <sched.h>
 #include <stdio.h>
