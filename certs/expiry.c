@@ -30,6 +30,7 @@ enum err cert_expiry_encode(
 
 int64_t cert_expiry_margin_s(int64_t from_s, int64_t to_s, int64_t within_s)
 {
-	int64_t quarter_s = (to_s - from_s) / 4;
+	int64_t life_s = to_s - from_s - LEAF_BACKDATE_S;
+	int64_t quarter_s = life_s < 0 ? 0 : life_s / 4;
 	return quarter_s < within_s ? quarter_s : within_s;
 }

@@ -1,6 +1,7 @@
 #include "base/core/check.h"
 #include "base/core/log.h"
 #include "base/core/mem.h"
+#include "certs/expiry.h"
 #include "control/issue/authority_private.h"
 
 #define CA_BACKDATE_S                                                                                                  \
@@ -8,7 +9,6 @@
 /* A root cannot be replaced like an intermediate: a root made while the clock was days ahead must be valid once the
  * clock is right again. */
 #define ROOT_BACKDATE_S AUTHORITY_ROOT_BACKDATE_S
-#define LEAF_BACKDATE_S 60 /* for clocks that are slightly behind */
 
 int64_t authority_now_s(const struct authority *authority)
 {

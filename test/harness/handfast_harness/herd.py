@@ -5,6 +5,7 @@ herd.await_row("made", True, 60)
 herd.start("svid")                they enroll; `since svid` counts from this moment
 herd.await_event("svid", 30)      [milliseconds at which a hundredth part of them had it], or None"""
 
+import collections
 import json
 import queue
 import subprocess
@@ -18,7 +19,8 @@ def now_ms():
 
 class Herd:
     def __init__(self, argv, num):
-        self.num, self.last, self._lines = num, {}, queue.Queue()
+        self.num, self._lines = num, queue.Queue()
+        self.last = collections.Counter()  # the last row of numbers; before the first, all are 0
         self.issued = []  # (milliseconds, certificates so far)
         self.process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1)
         self._reader = threading.Thread(target=self._read, daemon=True)
