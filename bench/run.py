@@ -12,8 +12,6 @@ Needs root (network namespaces) and the packages of tools/, test/ and bench/apt-
 import argparse
 import json
 import os
-import shutil
-import subprocess
 import sys
 import tempfile
 import time
@@ -23,13 +21,9 @@ REPOSITORY = os.path.dirname(HERE)
 TABLE, DRAWING = os.path.join(HERE, "table.json"), os.path.join(HERE, "table.svg")
 sys.path[:0] = [HERE, os.path.join(REPOSITORY, "test", "harness")]
 
-from handfast_bench import committed, elsewhere, measures, pairs, plot, summary  # noqa: E402 (the path comes first)
+from handfast_bench import committed, elsewhere, measures, pairs, plot, programs, summary  # noqa: E402 (the path comes first)
 from handfast_bench.world import World  # noqa: E402
 from handfast_harness import topology  # noqa: E402
-
-PROGRAMS = {"load": "//bench/load:load", "tunnel_pair": "//bench:tunnel_pair",
-            "handfast-init": "//intercept:handfast-init", "handfast-sidecar": "//sidecar:handfast-sidecar",
-            "handfast-control": "//control:handfast-control", "handfast": "//cli:handfast"}
 
 
 def options_of_command_line():
@@ -44,23 +38,6 @@ def options_of_command_line():
     parser.add_argument("--commit", action="store_true", help="replace the committed table and its drawing")
     parser.add_argument("--envoy", help="folder for the virtual environment with Envoy; default: a new one, removed")
     return parser.parse_args()
-
-
-def build(folder, chosen):
-    """Builds the programs with optimization and copies them to where every user may run them; returns name -> path."""
-    needed = {"load", "handfast-init"}.union(*(pair.programs for pair in chosen))
-    base = os.environ.get("HANDFAST_BIN")
-    if not base:
-        subprocess.run(["bazel", "build", "--config=opt", *(PROGRAMS[name] for name in sorted(needed))], check=True,
-                       cwd=REPOSITORY)
-        base = subprocess.run(["bazel", "info", "--config=opt", "bazel-bin"], check=True, cwd=REPOSITORY,
-                              capture_output=True, text=True).stdout.strip()
-    paths = {}
-    for name in needed:
-        paths[name] = os.path.join(folder, name)
-        shutil.copy(os.path.join(base, PROGRAMS[name][2:].replace(":", "/")), paths[name])
-        os.chmod(paths[name], 0o755)
-    return paths.__getitem__
 
 
 def congestion_controls(wanted):
@@ -167,7 +144,8 @@ def main():
         for pair in pairs.PAIRS:
             pair.tools = options.envoy or os.path.join(folder, "envoy")
         chosen = usable(pairs.named(options.pairs))
-        binary = build(folder, chosen)
+        needed = {"load", "handfast-init"}.union(*(pair.programs for pair in chosen))
+        binary = programs.copied(folder, needed)
         for congestion in congestion_controls(options.congestion):
             rounds = rounds_of(folder, binary, congestion, chosen, options)
             everything[congestion] = {"rounds": rounds, "medians": report(congestion, rounds, chosen)}
