@@ -320,13 +320,14 @@ static void on_gauge_totals(void *arg, const struct worker_totals *totals)
 	}
 }
 
-/* A second after the policy has come, when the first handshakes are over too. */
+/* Some seconds after the policy has come, when the handshakes that claim addresses are over too. */
 static void forget_start(struct sidecar *sidecar)
 {
-	if (sidecar->has_forgotten_start || sidecar->policy == NULL)
+	enum { START_POLLS = 5 };
+	if (sidecar->policy == NULL || sidecar->num_polls_with_policy > START_POLLS)
 		return;
-	sidecar->has_forgotten_start = true;
-	process_forget_start();
+	if (++sidecar->num_polls_with_policy > START_POLLS)
+		process_forget_start();
 }
 
 static void set_gauges(struct loop_timer *timer)

@@ -128,7 +128,7 @@ struct sidecar {
 	bool has_handed_over;   /* another process serves; is_ending */
 	bool has_failed;        /* to take over */
 	bool is_gathering_totals;
-	bool has_forgotten_start; /* process_forget_start() */
+	unsigned num_polls_with_policy; /* at most until process_forget_start() */
 	uint64_t ending_since_ms;
 	unsigned num_quiet_polls;
 };

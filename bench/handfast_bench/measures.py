@@ -16,7 +16,7 @@ class Size:
     rate: int  # requests per second of the open loop
 
 
-SETTLED_S = 2  # after it, a program's start is over
+SETTLED_S = 10  # after it, a program's start is over
 QUICK = Size(bulk_bytes=1 << 30, seconds=2, connects=10000, idle=1000, rate=1000)
 FULL = Size(bulk_bytes=2 << 30, seconds=3, connects=20000, idle=2000, rate=1000)
 
