@@ -30,7 +30,7 @@ import time
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 PYTHON = ["/usr/bin/python3", "-W", "ignore"]
 PROGRAMS = ["sidecar/handfast-sidecar", "control/handfast-control", "cli/handfast", "intercept/handfast-init",
-            "intercept/cni/handfast-cni", "test/herd/herd", "control/handfast-control-dynamic",
+            "intercept/cni/handfast-cni", "test/herd/herd", "control/handfast-control-dynamic", "sidecar/handfast-sidecar-dynamic",
             "test/preload/set_clock.so", "base/kube/kube_watcher", "control/pkcs11/handfast-pkcs11"]
 # A thousand sidecars or two thousand connections, with promised times: nothing else runs beside them.
 BUSY_STORIES = ["140", "210"]

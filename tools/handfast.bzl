@@ -87,13 +87,13 @@ def hf_binary(name, static = True, copts = [], linkopts = [], **kwargs):
     )
 
 def hf_preload(name, srcs):
-    """A shared library for LD_PRELOAD, for tests only."""
+    """A shared library for LD_PRELOAD, for tests only. Without a sanitizer: other programs are started with it, too."""
     cc_binary(
         name = name,
         testonly = True,
         srcs = srcs,
-        copts = COPTS + ["-fPIC"],
-        linkopts = ["-ldl"],
+        copts = COPTS + ["-fPIC", "-fno-sanitize=all"],
+        linkopts = ["-ldl", "-fno-sanitize=all"],
         linkshared = True,
     )
 

@@ -2,10 +2,12 @@
 
 Failures are explained by the faults (faults.py); all else here is about what no fault may cause."""
 
+import datetime
 import json
 import os
 import re
 import statistics
+import time
 
 from handfast_harness import identity_of
 from handfast_harness.capture import Capture
@@ -29,16 +31,22 @@ def unexplained(failures, faults):
     return left
 
 
-class Wire:
-    """What crosses the router: captures one after the other, which overlap, so that their files stay small."""
+def moment_of(wall_s):
+    """The moment, as the faults have it, of a time of this machine's clock."""
+    return wall_s - time.time() + time.monotonic()
 
-    def __init__(self, story, router, seed):
-        self._story, self._router, self._markers = story, router, traffic.markers(seed)
+
+class Wire:
+    """What crosses the router: captures one after the other, which overlap, so that their files stay small. `faults`: those so
+    far; a list that grows."""
+
+    def __init__(self, story, net, seed, faults):
+        self._story, self._net, self._markers, self._faults = story, net, traffic.markers(seed), faults
         self.found, self.num_packets, self.sees_plaintext = [], 0, False
         self._capture = self._begin()
 
     def _begin(self):
-        return self._story.own(Capture(self._story, self._router, "any", "inbound and tcp"))
+        return self._story.own(Capture(self._story, self._net.router, "any", "inbound and tcp"))
 
     def scan(self):
         """Reads what was captured until now, removes it, and goes on capturing."""
@@ -51,10 +59,17 @@ class Wire:
     def _read(self, capture):
         *secret, visible = self._markers
         self.num_packets += len(capture.packets())
-        self.found += ["the marker %r is on the wire: %s" % (marker, capture.path) for marker in secret if capture.contains(marker)]
+        self.found += ["the marker %r is on the wire: %s" % (marker, capture.path)
+                       for marker in secret if capture.contains(marker, but=self._is_by_a_fault)]
         self.sees_plaintext = self.sees_plaintext or capture.contains(visible)
         if not self.found:
             capture.discard()
+
+    def _is_by_a_fault(self, packet):
+        """Whether a fault has its host send in plaintext when this packet was captured."""
+        at = moment_of(packet.time)
+        hosts = [self._net.hosts[fault.plaintext_from] for fault in self._faults if fault.plaintext_from and fault.lasts(at, at)]
+        return any(packet.source in (host.ipv4, host.ipv6) for host in hosts)
 
     def no_plaintext(self):
         return self.found + ([] if self.sees_plaintext else ["the capture has not seen what is plaintext by intent: it shows nothing"])
@@ -99,26 +114,37 @@ def _wrong_plain(name, line):
 _WRONG = {"outbound": _wrong_outbound, "inbound": _wrong_inbound, "inbound_plain": _wrong_plain}
 
 
-def wrong_line(name, line):
+def wrong_line(name, line, faults=()):
     """Whether this line of the access log of that host must not be."""
-    return line["reason"] in _NEVER or bool(_WRONG[line["direction"]](name, line))
+    return line["reason"] in _NEVER and not _is_by_a_fault(line, faults) or bool(_WRONG[line["direction"]](name, line))
 
 
-def no_wrong_peer(mesh):
+def _is_by_a_fault(line, faults):
+    """Whether a fault causes this close reason then. A line of later than now is of a process whose clock the fault has set."""
+    causes = [fault for fault in faults if line["reason"] in fault.reasons]
+    if not causes:
+        return False
+    wall_s = datetime.datetime.fromisoformat(line["time"].replace("Z", "+00:00")).timestamp()
+    at = moment_of(wall_s)
+    return wall_s > time.time() + 60 or any(fault.lasts(at, at) for fault in causes)
+
+
+def no_wrong_peer(mesh, faults):
     """Every line of every access log: who it was, and that it was encrypted."""
     wrong, num_refused = [], {"denied": 0, "plaintext_refused": 0}
     for name, sidecar in mesh.sidecars.items():
         for line in _lines(sidecar):
             if line["reason"] in num_refused and name == "server":
                 num_refused[line["reason"]] += 1
-            if wrong_line(name, line):
+            if wrong_line(name, line, faults):
                 wrong.append("access log of %s: %s" % (name, json.dumps(line)))
     return wrong[:5] + ["the server has logged no refusal with %s" % reason for reason, number in num_refused.items() if not number]
 
 
 def refused_stays_refused(now, faults):
     """Nothing of the denied identity or to the strict port was ever served, nothing of a ban or rule while it held."""
-    served = ["%s was served: %r" % (row.kind, row.at) for row in now.answers_to_refused]
+    served = ["%s was served: %r" % (row.kind, row.text) for row in now.answers_to_refused
+              if not any(fault.exposes == row.kind and fault.lasts(row.since, row.at) for fault in faults)]
     return served[:3] + ["%s was served while %s held" % (row.kind, fault.name)
                          for fault in faults if fault.refuses for row in now.served if fault.must_have_refused(row)][:3]
 
@@ -171,11 +197,12 @@ class Samples:
     """Memory and descriptors of each process that must run, at calm points."""
 
     def __init__(self):
-        self.rows = {}  # {(name, pid): [(KB, descriptors)]}
+        self.rows, self._began = {}, time.monotonic()  # {(name, pid): [(KB, descriptors, seconds since the begin)]}
 
     def take(self, world):
+        at_s = time.monotonic() - self._began
         for name, process in world.processes().items():
-            self.rows.setdefault((name, process.pid), []).append((anonymous_kb(process.pid), process.num_fds()))
+            self.rows.setdefault((name, process.pid), []).append((anonymous_kb(process.pid), process.num_fds(), at_s))
 
     def _of(self, name, what):
         """In the order of time, over all processes of that name."""
@@ -191,6 +218,16 @@ class Samples:
                 medians[name] = tuple(tuple(statistics.median(part) for part in parts) for parts in
                                       ([values[:quarter] for values in both], [values[-quarter:] for values in both]))
         return medians
+
+    def over_time(self):
+        """{name: [(minute, KB)]} after a sixth, a third, two thirds and all of the time: 5, 10, 20 and 30 of 30 minutes."""
+        last_s = max(row[2] for rows in self.rows.values() for row in rows)
+        found = {}
+        for name in dict.fromkeys(name for name, _ in self.rows):
+            both = list(zip(self._of(name, 2), self._of(name, 0)))
+            nearest = [min(both, key=lambda row: abs(row[0] - last_s * part)) for part in (1 / 6, 1 / 3, 2 / 3, 1)]
+            found[name] = [(round(at_s / 60, 1), kb) for at_s, kb in nearest]
+        return found
 
     def grown(self, what, tolerance):
         unit = ("KB", "descriptors")[what]

@@ -22,7 +22,7 @@ def _excludes(table, one, other):
 
 
 def steps(seed, table, num_controls=1):
-    """Without end. `table`: {name: kind of fault}. Each kind comes once before one comes again, second ones aside."""
+    """Without end. `table`: {name: kind of fault}, each with a target. Each kind comes once before one comes again, second ones aside."""
     random_of, names, bag, number = random.Random(seed), sorted(table), [], 0
     while True:
         if not bag:

@@ -1,9 +1,12 @@
 #!/usr/bin/python3
 """What needs no namespace: the plan is the same for the same seed, and what is wrong is found."""
 
+import datetime
 import itertools
 import os
+import random
 import sys
+import time
 import unittest
 
 sys.path[:0] = [os.path.join(os.path.dirname(os.path.abspath(__file__)), part) for part in ("../harness", "..")]
@@ -13,12 +16,13 @@ from soak import faults, judge, plan  # noqa: E402
 from soak.traffic import OPENING, STANDING, Failure, Served  # noqa: E402
 
 
-def _steps(seed, number=200):
-    return list(itertools.islice(plan.steps(seed, faults.TABLE), number))
+def _steps(seed, number=200, num_controls=1):
+    return list(itertools.islice(plan.steps(seed, faults.of(num_controls), num_controls), number))
 
 
-def _fault(name, target="client", began=100.0, undone=103.0, whole=105.0):
-    fault = faults.TABLE[name](None, target, 3.0)
+def _fault(name, target="client", began=100.0, undone=103.0, whole=105.0, **more):
+    kind = faults.TABLE[name]
+    fault = kind(None, target, **{**kind.parameters(random.Random(1)), **more})
     fault.began, fault.done, fault.undone, fault.whole = began, began, undone, whole
     return fault
 
@@ -33,8 +37,14 @@ class Plan(unittest.TestCase):
         self.assertNotEqual(_steps(7), _steps(8))
 
     def test_every_kind_comes_before_one_comes_again(self):
-        firsts = [step.draws[0].name for step in _steps(3, len(faults.TABLE))]
-        self.assertEqual(sorted(firsts), sorted(faults.TABLE))
+        for num_controls in (1, 3):
+            table = faults.of(num_controls)
+            firsts = [step.draws[0].name for step in _steps(3, len(table), num_controls)]
+            self.assertEqual(sorted(firsts), sorted(table))
+
+    def test_the_faults_of_etcd_need_several_control_planes(self):
+        self.assertEqual(set(faults.of(3)) - set(faults.of(1)), {"kill_etcd", "stop_etcd", "etcd_link_down", "etcd_majority"})
+        self.assertEqual(set(faults.of(3)), set(faults.TABLE))
 
     def test_two_at_once_share_nothing(self):
         pairs = [step.draws for step in _steps(5) if len(step.draws) == 2]
@@ -55,16 +65,29 @@ class Explanations(unittest.TestCase):
         self.assertFalse(self._is_explained(kill, _failure(since=98, at=99)))
         self.assertFalse(self._is_explained(kill, _failure(since=109, at=110)))
 
-    def test_nothing_explains_a_clean_end_or_other_bytes(self):
+    def test_nothing_explains_other_bytes_and_the_end_of_an_application_alone_a_clean_end(self):
         for name, kind in faults.TABLE.items():
             for target in kind.targets:
                 for how in ("end", "wrong"):
-                    self.assertFalse(self._is_explained(_fault(name, target), _failure(how=how)), name)
+                    is_explained = self._is_explained(_fault(name, target), _failure(how=how))
+                    self.assertEqual(is_explained, (name, target, how) == ("application_ends", "echo", "end"), (name, target, how))
 
     def test_faults_that_cause_nothing_explain_nothing(self):
-        for name in ("upgrade_sidecar", "kill_control", "stop_control", "disk_full", "set_clock", "rotate_root"):
+        for name in ("upgrade_sidecar", "kill_control", "stop_control", "disk_full", "rotate_root", "reload_sidecar", "reload_control",
+                     "reload_nginx", "kill_etcd", "stop_etcd", "etcd_link_down", "etcd_majority"):
             for target in faults.TABLE[name].targets:
                 self.assertFalse(self._is_explained(_fault(name, target), _failure()), name)
+
+    def test_a_clock_explains_only_what_a_sidecar_that_is_ahead_opens(self):
+        for target, wall_s, kind, phase in (("control", 3600, "dial", OPENING), ("server", -3600, "dial", OPENING),
+                                            ("server", 3600, "plain", OPENING), ("server", 3600, "dial", STANDING)):
+            self.assertFalse(self._is_explained(_fault("set_clock", target, wall_s=wall_s), _failure(kind, phase)), (target, wall_s))
+        self.assertTrue(self._is_explained(_fault("set_clock", "server", wall_s=3600), _failure()))
+
+    def test_a_stricter_minimum_refuses_the_plaintext_caller(self):
+        self.assertTrue(self._is_explained(_fault("reload_sidecar", "server", change="minimum"), _failure("plain")))
+        for target, change in (("client", "minimum"), ("server", "error"), ("server", "log")):
+            self.assertFalse(self._is_explained(_fault("reload_sidecar", target, change=change), _failure("plain")), (target, change))
 
     def test_a_fault_of_one_host_explains_nothing_of_others(self):
         self.assertFalse(self._is_explained(_fault("kill_sidecar", "client"), _failure("bystander")))
@@ -92,6 +115,22 @@ class Invariants(unittest.TestCase):
             for name, direction in (("client", "outbound"), ("server", "inbound")):
                 self.assertTrue(judge.wrong_line(name, {**good, "direction": direction, **change}), (direction, change))
         self.assertTrue(judge.wrong_line("server", {**good, "direction": "inbound_plain"}))
+
+    def test_the_strict_port_may_be_served_only_while_the_servers_rules_are_gone(self):
+        class Traffic:
+            answers_to_refused, served = [Served("strict", 104, 104.1, b"<<strict>>")], []
+        self.assertEqual(judge.refused_stays_refused(Traffic, [_fault("rules_gone", "server")]), [])
+        for other in (_fault("rules_gone", "client"), _fault("rules_gone", "server", whole=90.0), _fault("link_down", "server")):
+            self.assertEqual(judge.refused_stays_refused(Traffic, [other]), ["strict was served: b'<<strict>>'"])
+
+    def test_an_expired_peer_is_wrong_but_where_a_sidecars_clock_was_ahead(self):
+        now = time.monotonic()
+        line = {"direction": "outbound", "reason": "peer_expired", "time": datetime.datetime.utcnow().isoformat()[:23] + "Z"}
+        self.assertTrue(judge.wrong_line("client", line))
+        for target, wall_s, whole, wrong in (("server", 3600, now + 1, False), ("server", -3600, now + 1, True), ("control", 3600, now + 1, True),
+                                             ("server", 3600, now - 60, True)):
+            clock = _fault("set_clock", target, began=now - 90, whole=whole, wall_s=wall_s)
+            self.assertEqual(judge.wrong_line("client", line, [clock]), wrong, (target, wall_s, whole))
 
     def test_growth_is_found(self):
         samples = judge.Samples()

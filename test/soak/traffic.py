@@ -1,7 +1,7 @@
 """The traffic of a soak: what must be served, and what must never be served. Each failure is recorded with when its
 connection last moved, so that a fault can explain it.
 
-    client: keep_alive, dial, download, upload ==tunnel==> server
+    client: keep_alive, dial, download, upload, web ==tunnel==> server
     bystander: bystander ==tunnel==> server              (until a rule denies it, or it is banned)
     stranger: plain ------> server, a permissive port    (until the port is strict)
     stranger: strict -x-> server, a strict port          denied: denied ==x==> server, which has no rule for it"""
@@ -9,32 +9,37 @@ connection last moved, so that a fault can explain it.
 import collections
 import contextlib
 import errno
-import hashlib
 import threading
 import time
 
-from handfast_harness import StreamServer, stream
+from handfast_harness import stream
 
-ECHO, SOURCE, HASH, PERMISSIVE = 9000, 9001, 9002, 9081
-MESHED = ("keep_alive", "dial", "download", "upload")  # through the client's sidecar, and the server's
+ECHO, SOURCE, HASH, WEB, PERMISSIVE = 9000, 9001, 9002, 9003, 9081
+MESHED = ("keep_alive", "dial", "download", "upload", "web")  # through the client's sidecar, and the server's
 SERVED = (*MESHED, "bystander", "plain")
 REFUSED = ("denied", "strict")
 OPENING, STANDING = "opening", "standing"  # before the first byte came back, and after it
 LIMIT_S = 20  # of a connection that does not move
 
 _REQUESTS = 80  # of a keep-alive connection: some 8 s
-_STREAM_BYTES, _CHUNK, _SEED = 2_000_000, 1 << 15, 9
+STREAM_BYTES, SEED = 2_000_000, 9
+_WEB_BYTES, _CHUNK = 300_000, 1 << 15
 _PACE_S = 0.1  # between two chunks: a stream takes some 6 s, so it ends before a drain does
 
-# `since`: when it last moved; `how`: refused, reset, timeout, unreachable, or end and wrong, which nothing explains
+# `since`: when it last moved; `how`: refused, reset, timeout, unreachable, or end (of an application that ended), and wrong, which nothing explains
 Failure = collections.namedtuple("Failure", "kind phase how since at text")
-Served = collections.namedtuple("Served", "kind since at")
+Served = collections.namedtuple("Served", "kind since at text", defaults=("",))
 
 
 def markers(seed):
     """What must not be on the wire: of requests, and the first bytes of each stream. Last: what the stranger sends in
     plaintext by intent, which must be there, or the capture shows nothing."""
-    return [b"<<soak %016x>>" % seed, stream.pattern(_STREAM_BYTES, _SEED)[:32], b"<<plaintext by intent %016x>>" % seed]
+    return [b"<<soak %016x>>" % seed, stream.pattern(STREAM_BYTES, SEED)[:32], b"<<plaintext by intent %016x>>" % seed]
+
+
+def web_file():
+    """What nginx serves."""
+    return stream.pattern(_WEB_BYTES, SEED)
 
 
 def _how(error):
@@ -43,6 +48,13 @@ def _how(error):
     names = [(ConnectionRefusedError, "refused"), ((ConnectionResetError, BrokenPipeError), "reset"), (TimeoutError, "timeout"),
              (EOFError, "end"), (ValueError, "wrong"), (OSError, "unreachable")]
     return next(name for kinds, name in names if isinstance(error, kinds))
+
+
+def _expect_whole(data, num_bytes, sha256):
+    if len(data) < num_bytes:
+        raise EOFError("a clean end after %d of %d bytes" % (len(data), num_bytes))
+    if stream.sha256(data) != sha256:
+        raise ValueError("%d other bytes" % len(data))
 
 
 class _Attempt:
@@ -54,17 +66,15 @@ class _Attempt:
 
 
 class Traffic:
-    """with Traffic(story, mesh, seed) as traffic: ... traffic.failures, .served, .answers_to_refused, .counts"""
+    """with Traffic(mesh, seed) as traffic: ... traffic.failures, .served, .answers_to_refused, .counts"""
 
-    def __init__(self, story, mesh, seed):
+    def __init__(self, mesh, seed):
         self._mesh, self._ending, self._lock = mesh, threading.Event(), threading.Lock()
         self._marker, _, self._visible = markers(seed)
-        self._bytes = stream.pattern(_STREAM_BYTES, _SEED)
-        self._sha256 = stream.sha256(self._bytes)
+        self._bytes = stream.pattern(STREAM_BYTES, SEED)
+        self._sha256, self._web_sha256 = stream.sha256(self._bytes), stream.sha256(web_file())
         self.counts, self.failures, self.served, self.answers_to_refused = collections.Counter(), [], [], []
-        for port, mode in ((ECHO, "echo"), (SOURCE, "source"), (HASH, "hash"), (PERMISSIVE, "echo")):
-            story.own(StreamServer(story, mesh.server, port, mode, num_bytes=_STREAM_BYTES, seed=_SEED))
-        rows = [("keep_alive", 5, 0.1), ("dial", 2, 0.2), ("download", 2, 0.1), ("upload", 1, 0.1), ("bystander", 1, 0.5),
+        rows = [("keep_alive", 5, 0.1), ("dial", 2, 0.2), ("download", 2, 0.1), ("upload", 1, 0.1), ("web", 1, 0.3), ("bystander", 1, 0.5),
                 ("plain", 1, 0.5), ("denied", 1, 0.5), ("strict", 1, 0.5)]
         self._threads = [threading.Thread(target=self._repeat, args=(kind, pause_s), daemon=True)
                          for kind, number, pause_s in rows for _ in range(number)]
@@ -128,37 +138,50 @@ class Traffic:
     def _pace(self):
         self._ending.wait(0 if self._ending.is_set() else _PACE_S)
 
+    def _receive(self, sock, attempt):
+        """To its clean end."""
+        parts = []
+        while data := sock.recv(_CHUNK):
+            attempt.moves()
+            parts.append(data)
+            self._pace()
+        return b"".join(parts)
+
     def _download(self, attempt):
-        digest, received = hashlib.sha256(), 0
         with self._connect(SOURCE) as sock:
-            while data := sock.recv(_CHUNK):
-                attempt.moves()
-                digest.update(data)
-                received += len(data)
-                self._pace()
-        if (received, digest.hexdigest()) != (_STREAM_BYTES, self._sha256):
-            raise ValueError("a clean end after %d of %d bytes, or other bytes" % (received, _STREAM_BYTES))
+            _expect_whole(self._receive(sock, attempt), STREAM_BYTES, self._sha256)
+
+    def _web(self, attempt):
+        with self._connect(WEB) as sock:
+            sock.sendall(b"GET /file HTTP/1.1\r\nHost: server\r\nConnection: close\r\nX-Marker: %s\r\n\r\n" % self._marker)
+            head, _, body = self._receive(sock, attempt).partition(b"\r\n\r\n")
+        if head and b" 200 OK\r\n" not in head:
+            raise ValueError("another answer: %r" % head[:80])
+        _expect_whole(body, _WEB_BYTES, self._web_sha256)
 
     def _upload(self, attempt):
         with self._connect(HASH) as sock:
-            for at in range(0, _STREAM_BYTES, _CHUNK):
+            for at in range(0, STREAM_BYTES, _CHUNK):
                 sock.sendall(self._bytes[at:at + _CHUNK])
                 attempt.since = time.monotonic()
-                if at > _STREAM_BYTES // 2:  # more than all buffers on the way hold: it is open
+                if at > STREAM_BYTES // 2:  # more than all buffers on the way hold: it is open
                     attempt.moves()
                 self._pace()
             sock.shutdown(1)
             got, ended = stream.receive_all(sock)
         if ended in ("reset", "timeout"):
             raise {"reset": ConnectionResetError, "timeout": TimeoutError}[ended]("after all was sent")
+        if not got:
+            raise EOFError("a clean end without an answer")
         if got.decode().strip() != self._sha256:
             raise ValueError("a clean end with the answer %r" % got)
 
     def _expect_refusal(self, kind, host):
+        began = time.monotonic()
         with contextlib.suppress(OSError):
             got, _ = stream.attempt(host, self._mesh.server.ipv4, ECHO, self._marker if kind == "denied" else b"<<strict>>")
             if got:
-                self._note(self.answers_to_refused, kind + " served", Served(kind, time.monotonic(), got[:40]))
+                self._note(self.answers_to_refused, kind + " served", Served(kind, began, time.monotonic(), got[:40]))
 
     def _denied(self, _):
         self._expect_refusal("denied", self._mesh.denied)

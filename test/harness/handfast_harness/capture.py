@@ -70,15 +70,16 @@ class Capture(Process):
         os.unlink(self.path)
         self._packets = []
 
-    def contains(self, marker):
-        """Whether the bytes occur in any packet, or in any direction of any connection across packets."""
-        return any(marker in packet.payload for packet in self.packets()) or \
-            any(marker in data for data in self.streams().values())
+    def contains(self, marker, but=None):
+        """Whether the bytes occur in any packet, or in any direction of any connection across packets; without the packets of
+        which but(packet) is true."""
+        packets = [packet for packet in self.packets() if not (but and but(packet))]
+        return any(marker in packet.payload for packet in packets) or any(marker in data for data in self.streams(packets).values())
 
-    def streams(self):
-        """{(source, port, destination, port): the bytes of that direction in order, each byte once}."""
+    def streams(self, packets=None):
+        """{(source, port, destination, port): the bytes of that direction in order, each byte once}; of all packets, or of these."""
         parts, starts = collections.defaultdict(dict), {}
-        for packet in self.packets():
+        for packet in self.packets() if packets is None else packets:
             key = packet[1:5]
             if packet.flags & SYN:
                 parts.pop(key, None)

@@ -39,7 +39,7 @@ from .topology import Topology
 _REPOSITORY = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", "..", ".."))
 _FOLDERS = {"handfast-init": "intercept", "handfast-sidecar": "sidecar", "handfast-control": "control",
             "handfast-pkcs11": "control/pkcs11", "handfast": "cli", "handfast-cni": "intercept/cni", "herd": "test/herd", "kube_watcher": "base/kube",
-            "handfast-control-dynamic": "control", "set_clock.so": "test/preload"}
+            "handfast-control-dynamic": "control", "handfast-sidecar-dynamic": "sidecar", "set_clock.so": "test/preload"}
 
 
 class Story:
