@@ -99,7 +99,7 @@ class SetClock(Fault):
 
 
 class RulesGone(Fault):
-    """The interception rules of a host are deleted, as by a restart of nftables, and written again. Meanwhile its sidecar says
+    """The interception rules of a host are deleted, as by a restart of nftables, and written again. Meanwhile its sidecar reports
     so, the client's calls leave in plaintext and are refused, and plaintext reaches the server past its sidecar."""
 
     name, targets, parameters = "rules_gone", ("client", "server"), staticmethod(duration(0, 3))

@@ -1,4 +1,4 @@
-"""Programs that are killed, stopped, upgraded, restarted, or told to read their settings again."""
+"""Programs that are killed, stopped, upgraded, restarted, or sent SIGHUP to read their settings again."""
 
 import os
 import signal

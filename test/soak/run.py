@@ -42,8 +42,8 @@ class Run:
         self.story, self.seed, self.is_sanitized = story, options.seed, options.sanitizers
         self.world = World(story, options.control_planes)
         self.faults, self.steps, self.broken, self.judged = [], [], [], 0
-        self.wire = judge.Wire(story, self.world.mesh.net, seed, self.faults)
-        self.traffic = story.own(Traffic(self.world.mesh, seed))
+        self.wire = judge.Wire(story, self.world.mesh.net, self.seed, self.faults)
+        self.traffic = story.own(Traffic(self.world.mesh, self.seed))
         self.unexplained, self.samples, self._scanned = [], judge.Samples(), time.monotonic()
 
     def warm_up(self):
