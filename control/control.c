@@ -204,7 +204,8 @@ static enum err set_up(struct control *control, struct why *why)
 {
 	RETURN_IF_ERR(set_connection_limit(control->config, fd_limit_raise(), why));
 	RETURN_IF_ERR(control_load(control, why));
-	RETURN_IF_ERR(audit_open(control->state.store_folder, &control->audit, why));
+	const struct audit_room *room = control->config->kubernetes.is_enabled ? &audit_in_pod : &audit_on_disk;
+	RETURN_IF_ERR(audit_open(control->state.store_folder, room, &control->audit, why));
 	RETURN_IF_ERR(control_page_load(control, why));
 	RETURN_IF_ERR(control_start_keepers(control, on_signer_lost, why));
 	RETURN_IF_ERR(shut_out_of_keys(control, why));

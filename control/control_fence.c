@@ -8,6 +8,8 @@
 #include "control/control_private.h"
 #include "control/store/key_records.h"
 #include "control/store/record.h"
+#include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define EPOCH_KEY     "issuer/epoch"
@@ -140,7 +142,8 @@ static void store_authorities(struct control *control)
 
 /* --- a start on a full disk: the epoch must be stored, so a reserve is kept for that --- */
 
-#define RESERVE_LEN (256u * 1024) /* for the journals of one or two starts, and the signer's mark */
+#define RESERVE_LEN   (256u * 1024) /* each start that needs it takes half of what is left */
+#define RESERVE_LEAST (32u * 1024)  /* for the journal of one start, and the signer's mark */
 
 static char *reserve_path(const struct control *control)
 {
@@ -151,7 +154,9 @@ static void keep_reserve(const struct control *control)
 {
 	_cleanup_(mem_freep) char *path = reserve_path(control);
 	struct why why = {0};
-	if (!control_has_file(control) || access(path, F_OK) == 0 || store_trouble(control->store)->err != ERR_NONE)
+	struct stat found;
+	bool is_whole = stat(path, &found) == 0 && found.st_size >= RESERVE_LEN;
+	if (!control_has_file(control) || is_whole || store_trouble(control->store)->err != ERR_NONE)
 		return;
 	_cleanup_(mem_freep) uint8_t *zeros = mem_zalloc(RESERVE_LEN);
 	if (fd_write_file(path, span_of(zeros, RESERVE_LEN), 0600, &why) != ERR_NONE)
@@ -162,7 +167,10 @@ static void keep_reserve(const struct control *control)
 static bool give_up_reserve(const struct control *control)
 {
 	_cleanup_(mem_freep) char *path = reserve_path(control);
-	if (unlink(path) != 0)
+	struct stat found;
+	_cleanup_fd_ int fd = open(path, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0 || fstat(fd, &found) != 0 ||
+		(found.st_size > RESERVE_LEAST ? ftruncate(fd, found.st_size / 2) : unlink(path)) != 0)
 		return false;
 	log_warning("control",
 		"the disk is full: starting with the reserve of %s; expected: free space for the store; fix: free "
@@ -186,10 +194,22 @@ void control_note_store(struct control *control)
 	issuer_note(control->issuer, store_revision(control->store));
 }
 
+static void on_introduced(void *arg, enum err err, const struct issued *issued, const struct why *why);
+
+static void introduce(struct control *control)
+{
+	const struct store_mark mark = control_store_mark(control);
+	issuer_introduce(control->issuer, &mark, on_introduced, control);
+}
+
 static void on_introduced(void *arg, enum err err, const struct issued *issued, const struct why *why)
 {
 	struct control *control = arg;
 	struct why own = {0};
+	if (err == ERR_IO && give_up_reserve(control)) { /* the store had room, the signer's mark has none */
+		introduce(control);
+		return;
+	}
 	if (err == ERR_NONE) {
 		why = &own;
 		err = control_keep_authorities(control, issued, &own);
@@ -208,9 +228,8 @@ static void store_epoch(struct control *control);
 static void on_epoch(void *arg, enum err err, _unused_ uint64_t version)
 {
 	struct control *control = arg;
-	const struct store_mark mark = control_store_mark(control);
 	if (err == ERR_NONE)
-		issuer_introduce(control->issuer, &mark, on_introduced, control);
+		introduce(control);
 	else if (err == ERR_CONFLICT || (err == ERR_IO && give_up_reserve(control)))
 		store_epoch(control); /* a conflict: another replica has started at the same time */
 	else

@@ -45,6 +45,13 @@ static size_t num_mounted(const char *mounted)
 	return num;
 }
 
+static bool has_content(const char *path, struct span content)
+{
+	_cleanup_(buf_wipe) struct buf present = BUF_INIT(KEY_FILE_MAX);
+	return fd_read_private_file(path, KEY_FILE_MAX, &present, NULL) == ERR_NONE &&
+	       span_eq(buf_span(&present), content);
+}
+
 static enum err copy_mounted(const struct keys *keys, const char *mounted, struct why *why)
 {
 	for (size_t i = 0; i < NUM_KEPT; i++) {
@@ -52,7 +59,8 @@ static enum err copy_mounted(const struct keys *keys, const char *mounted, struc
 		_cleanup_(mem_freep) char *to = mem_printf("%s/%s", keys->state.key_folder, kept[i]);
 		_cleanup_(buf_wipe) struct buf content = BUF_INIT(KEY_FILE_MAX);
 		RETURN_IF_ERR(fd_read_file(from, KEY_FILE_MAX, &content, why));
-		RETURN_IF_ERR(fd_write_file(to, buf_span(&content), 0600, why));
+		if (!has_content(to, buf_span(&content))) /* a pod that begins again may have no room */
+			RETURN_IF_ERR(fd_write_file(to, buf_span(&content), 0600, why));
 	}
 	return ERR_NONE;
 }

@@ -74,6 +74,7 @@ enum err err_from_errno(int errnum)
 		return ERR_UNAVAILABLE;
 	case EIO:
 	case ENOSPC:
+	case EDQUOT:
 		return ERR_IO;
 	default:
 		return ERR_SYSTEM;

@@ -213,7 +213,7 @@ enum err fd_sync_folder(const char *folder, struct why *why)
 	return ERR_NONE;
 }
 
-static enum err sync_folder_of(const char *path, struct why *why)
+enum err fd_sync_folder_of(const char *path, struct why *why)
 {
 	const char *slash = strrchr(path, '/');
 	_cleanup_(mem_freep) char *folder = slash == NULL   ? mem_strdup(".")
@@ -243,13 +243,13 @@ enum err fd_write_file(const char *path, struct span content, unsigned mode, str
 	_cleanup_(mem_freep) char *fresh = mem_printf("%s.new", path);
 	unlink(fresh); /* left by a crash */
 	RETURN_IF_ERR(write_and_rename(fresh, path, content, mode, why));
-	return sync_folder_of(path, why);
+	return fd_sync_folder_of(path, why);
 }
 
 enum err fd_remove_file(const char *path, struct why *why)
 {
 	if (unlink(path) == 0)
-		return sync_folder_of(path, why);
+		return fd_sync_folder_of(path, why);
 	return errno == ENOENT ? ERR_NONE
 			       : why_errno(why, "a file that can be removed", "check the folder", "remove", path);
 }

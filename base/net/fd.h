@@ -29,6 +29,7 @@ enum err fd_read_private_file(const char *path, size_t max, struct buf *out, str
 enum err fd_read_head(const char *path, size_t max, struct buf *out, struct why *why) _must_use_;
 /* Replaces the file atomically: writes a new file with `mode` beside it, syncs, renames, syncs the folder. */
 enum err fd_write_file(const char *path, struct span content, unsigned mode, struct why *why) _must_use_;
-enum err fd_sync_folder(const char *folder, struct why *why) _must_use_; /* so that a rename in it lasts */
+enum err fd_sync_folder(const char *folder, struct why *why) _must_use_;  /* so that a rename in it lasts */
+enum err fd_sync_folder_of(const char *path, struct why *why) _must_use_; /* the folder that the file is in */
 /* Removes the file durably; allowed when there is none. */
 enum err fd_remove_file(const char *path, struct why *why) _must_use_;

@@ -16,7 +16,10 @@
 #define TAIL_MAX (2 * AUDIT_LINE_MAX) /* holds the last whole line and one that was cut */
 #define NAME     "audit.log"
 
+const struct audit_room audit_on_disk = {64u << 20, true}, audit_in_pod = {2u << 20, false};
+
 struct audit {
+	struct audit_room room;
 	char *folder, *path;
 	int fd;
 	struct audit_chain chain;
@@ -79,15 +82,14 @@ static void consider_older(struct audit *audit, const char *name)
 	fd_close(fd);
 }
 
-/* The present file is empty: its first line continues the older file that goes furthest. */
-static void find_end_of_older(struct audit *audit)
+static void each_older(struct audit *audit, void (*take)(struct audit *audit, const char *name))
 {
 	DIR *folder = opendir(audit->folder);
 	if (folder == NULL)
 		return;
 	for (const struct dirent *entry; (entry = readdir(folder)) != NULL;)
 		if (strncmp(entry->d_name, NAME ".", sizeof NAME) == 0)
-			consider_older(audit, entry->d_name);
+			take(audit, entry->d_name);
 	closedir(folder);
 }
 
@@ -132,9 +134,17 @@ static void begin_file(struct audit *audit)
 	log_end(audit, "begins a file");
 }
 
+static void remove_older(struct audit *audit, const char *name)
+{
+	_cleanup_(mem_freep) char *path = mem_printf("%s/%s", audit->folder, name);
+	unlink(path);
+}
+
 /* The older file is named by the number of its last line. */
 static void begin_next_file(struct audit *audit)
 {
+	if (!audit->room.keeps_all)
+		each_older(audit, remove_older);
 	_cleanup_(mem_freep) char *old = mem_printf("%s.%" PRIu64, audit->path, audit->chain.number);
 	if (rename(audit->path, old) == 0) /* else the present one grows on */
 		begin_file(audit);
@@ -156,7 +166,7 @@ static void inspect_file(struct audit *audit)
 			"expected: one process that writes; fix: compare it with the collected log",
 			audit->path, audit->size, (long long)own.st_size);
 		audit->size = (uint64_t)own.st_size;
-	} else if (audit->size >= AUDIT_FILE_BYTES)
+	} else if (audit->size >= audit->room.file_bytes)
 		begin_next_file(audit);
 }
 
@@ -225,15 +235,16 @@ static void audit_destroy(struct audit *audit)
 }
 DEFINE_CLEANUP(struct audit *, audit_destroy)
 
-enum err audit_open(const char *folder, struct audit **out, struct why *why)
+enum err audit_open(const char *folder, const struct audit_room *room, struct audit **out, struct why *why)
 {
 	_cleanup_(audit_destroyp) struct audit *audit = mem_new(struct audit);
 	audit->fd = -1;
+	audit->room = *room;
 	audit->folder = mem_strdup(folder);
 	audit->path = mem_printf("%s/" NAME, folder);
 	RETURN_IF_ERR(open_file(audit, why));
-	if (audit->size == 0)
-		find_end_of_older(audit);
+	if (audit->size == 0) /* its first line continues the older file that goes furthest */
+		each_older(audit, consider_older);
 	else if (!find_end(audit->fd, audit->size, &audit->chain, &audit->is_cut))
 		return why_set(why, ERR_STATE_DAMAGED, "an audit log that ends with a whole line",
 			"move the file away; a new one is begun", "the end of %s is damaged", audit->path);

@@ -4,7 +4,12 @@
 
 #include "control/audit/audit_chain.h"
 
-#define AUDIT_FILE_BYTES (64u * 1024 * 1024) /* then the file is renamed, and the chain goes on in a new one */
+/* A file that has reached its size is renamed, and the chain goes on in a new one. */
+struct audit_room {
+	uint64_t file_bytes;
+	bool keeps_all; /* else one of the older files: the collected log has the lines */
+};
+extern const struct audit_room audit_on_disk, audit_in_pod; /* a pod's state folder is memory, and has the keys too */
 
 struct audit;
 
@@ -14,6 +19,6 @@ struct audit;
  * own log at the beginning and end, and at each new file: it vouches for all lines up to there, if that log is kept
  * elsewhere. ERR_STATE_DAMAGED: no whole line at its end; ERR_CONFLICT: another process has it; errors of the file
  * system. */
-enum err audit_open(const char *folder, struct audit **out, struct why *why) _must_use_;
+enum err audit_open(const char *folder, const struct audit_room *room, struct audit **out, struct why *why) _must_use_;
 void audit_close(struct audit *audit);
 DEFINE_CLEANUP(struct audit *, audit_close)

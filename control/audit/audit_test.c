@@ -1,6 +1,7 @@
 #include "base/core/log.h"
 #include "base/core/mem.h"
 #include "control/audit/audit.h"
+#include <dirent.h>
 #include <fcntl.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -28,7 +29,7 @@ static int set_up(void **state)
 	snprintf(world->folder, sizeof world->folder, "/tmp/auditXXXXXX");
 	assert_non_null(mkdtemp(world->folder));
 	snprintf(world->path, sizeof world->path, "%s/audit.log", world->folder);
-	assert_int_equal(audit_open(world->folder, &world->audit, &world->detail), ERR_NONE);
+	assert_int_equal(audit_open(world->folder, &audit_on_disk, &world->audit, &world->detail), ERR_NONE);
 	log_set_level(LOG_LEVEL_ERROR); /* the audit log does not depend on it */
 	*state = world;
 	return 0;
@@ -48,7 +49,7 @@ static int tear_down(void **state)
 static void reopen(struct world *world)
 {
 	audit_close(TAKE_PTR(world->audit));
-	assert_int_equal(audit_open(world->folder, &world->audit, &world->detail), ERR_NONE);
+	assert_int_equal(audit_open(world->folder, &audit_on_disk, &world->audit, &world->detail), ERR_NONE);
 }
 
 /* Of lines that continue each other; cut ones are skipped. */
@@ -112,7 +113,7 @@ static void C19_a_line_that_a_crash_has_cut_ends_nothing(void **state)
 	log_notice("audit", "one");
 	audit_close(TAKE_PTR(world->audit));
 	write_end(world, "{\"number\":2,\"time\":\"2026");
-	assert_int_equal(audit_open(world->folder, &world->audit, &world->detail), ERR_NONE);
+	assert_int_equal(audit_open(world->folder, &audit_on_disk, &world->audit, &world->detail), ERR_NONE);
 	log_notice("audit", "two");
 	assert_int_equal(num_good(world), 2);
 }
@@ -127,7 +128,7 @@ static void C19_a_line_without_its_newline_is_whole(void **state)
 	audit_close(TAKE_PTR(world->audit));
 	assert_int_equal(stat(world->path, &found), 0);
 	assert_int_equal(truncate(world->path, found.st_size - 1), 0);
-	assert_int_equal(audit_open(world->folder, &world->audit, &world->detail), ERR_NONE);
+	assert_int_equal(audit_open(world->folder, &audit_on_disk, &world->audit, &world->detail), ERR_NONE);
 	log_notice("audit", "three");
 	assert_int_equal(num_good(world), 3);
 }
@@ -167,11 +168,11 @@ static void C19_an_empty_file_continues_the_older_ones(void **state)
 	log_notice("audit", "one");
 	audit_close(TAKE_PTR(world->audit));
 	assert_int_equal(rename(world->path, oldest), 0);
-	assert_int_equal(audit_open(world->folder, &world->audit, &world->detail), ERR_NONE);
+	assert_int_equal(audit_open(world->folder, &audit_on_disk, &world->audit, &world->detail), ERR_NONE);
 	log_notice("audit", "two");
 	audit_close(TAKE_PTR(world->audit));
 	assert_int_equal(rename(world->path, older), 0);
-	assert_int_equal(audit_open(world->folder, &world->audit, &world->detail), ERR_NONE);
+	assert_int_equal(audit_open(world->folder, &audit_on_disk, &world->audit, &world->detail), ERR_NONE);
 	log_notice("audit", "three");
 	read_file(world->path, &text);
 	assert_int_equal(
@@ -180,6 +181,35 @@ static void C19_an_empty_file_continues_the_older_ones(void **state)
 }
 
 /* By a program that rotates logs, or an intruder: the chain goes on in a file of the right name. */
+static unsigned num_files(const struct world *world)
+{
+	unsigned num = 0;
+	DIR *folder = opendir(world->folder);
+	assert_non_null(folder);
+	for (const struct dirent *entry; (entry = readdir(folder)) != NULL;)
+		num += entry->d_name[0] != '.';
+	closedir(folder);
+	return num;
+}
+
+/* A pod's state folder is memory that the keys need as well. */
+static void of_full_files_all_are_kept_or_one(void **state)
+{
+	struct world *world = *state;
+	for (int keeps_all = 0; keeps_all < 2; keeps_all++) {
+		const struct audit_room room = {400, keeps_all != 0};
+		unsigned before = num_files(world);
+		audit_close(TAKE_PTR(world->audit));
+		assert_int_equal(audit_open(world->folder, &room, &world->audit, &world->detail), ERR_NONE);
+		for (int i = 0; i < 40; i++)
+			log_notice("audit", "line %d", i);
+		assert_true(keeps_all != 0 ? num_files(world) > before + 5 : num_files(world) == 2);
+	}
+	reopen(world);
+	log_notice("audit", "the last");
+	assert_int_equal(num_good(world), 81); /* the chain goes on over all of them */
+}
+
 static void C19_a_file_that_was_moved_away_is_begun_again(void **state)
 {
 	struct world *world = *state;
@@ -197,7 +227,7 @@ static void C19_a_second_writer_is_refused(void **state)
 	pid_t child = fork();
 	if (child == 0) {
 		struct audit *second;
-		_exit(audit_open(world->folder, &second, NULL) == ERR_CONFLICT ? 0 : 1);
+		_exit(audit_open(world->folder, &audit_on_disk, &second, NULL) == ERR_CONFLICT ? 0 : 1);
 	}
 	assert_int_equal(waitpid(child, &status, 0), child);
 	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
@@ -221,7 +251,7 @@ static void a_file_of_something_else_is_refused(void **state)
 	struct world *world = *state;
 	audit_close(TAKE_PTR(world->audit));
 	write_end(world, "not an audit log\n");
-	assert_int_equal(audit_open(world->folder, &world->audit, &world->detail), ERR_STATE_DAMAGED);
+	assert_int_equal(audit_open(world->folder, &audit_on_disk, &world->audit, &world->detail), ERR_STATE_DAMAGED);
 	assert_non_null(strstr(world->detail.fix, "move the file away"));
 }
 
@@ -235,6 +265,7 @@ int main(void)
 		TEST(C19_a_line_without_its_newline_is_whole),
 		TEST(C19_what_a_full_disk_lost_is_counted),
 		TEST(C19_an_empty_file_continues_the_older_ones),
+		TEST(of_full_files_all_are_kept_or_one),
 		TEST(C19_a_file_that_was_moved_away_is_begun_again),
 		TEST(C19_a_second_writer_is_refused),
 		TEST(C19_a_file_that_was_truncated_while_it_was_written_is_found),

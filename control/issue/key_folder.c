@@ -1,6 +1,7 @@
 #include "control/issue/key_folder.h"
 #include "base/core/check.h"
 #include "base/core/mem.h"
+#include "base/net/exchanged_file.h"
 #include "base/net/fd.h"
 #include "certs/pem.h"
 #include "control/issue/certificate.h"
@@ -190,5 +191,5 @@ enum err key_folder_save_mark(const struct key_folder *folder, const struct stor
 	_cleanup_(mem_freep) char *path = mem_printf("%s/epoch", folder->path);
 	_cleanup_(mem_freep) char *text =
 		mem_printf("%" PRIu64 " %" PRIu64 " %" PRIu64 "\n", mark->epoch, mark->incarnation, mark->revision);
-	return fd_write_file(path, span_of_str(text), 0600, why);
+	return exchanged_file_write(path, span_of_str(text), 0600, why);
 }

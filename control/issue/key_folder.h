@@ -40,5 +40,6 @@ struct store_mark {
 	uint64_t revision;    /* of the store, when last recorded */
 };
 enum err key_folder_load_mark(const struct key_folder *folder, struct store_mark *out, struct why *why) _must_use_;
+/* Also while the disk is full, once the folder has had a mark (exchanged_file.h): each start writes one. */
 enum err key_folder_save_mark(
 	const struct key_folder *folder, const struct store_mark *mark, struct why *why) _must_use_;

@@ -145,7 +145,12 @@ static enum err take_file(struct database *database, struct why *why)
 	RETURN_IF_ERR(check_is_ours(database, why));
 	code = sqlite3_exec(database->sqlite,
 		"PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; BEGIN IMMEDIATE; COMMIT;", NULL, NULL, NULL);
-	return code == SQLITE_OK ? ERR_NONE : cannot_take(database, code, why);
+	if (code != SQLITE_OK)
+		return cannot_take(database, code, why);
+	/* What a kill -9 has left in the journal goes to its place, so that the next change is written over it: a start
+	 * on a full disk, after one that was as full, needs no room. On an error the journal stays as it is. */
+	sqlite3_exec(database->sqlite, "PRAGMA wal_checkpoint(PASSIVE)", NULL, NULL, NULL);
+	return ERR_NONE;
 }
 
 static enum err make_tables(struct database *database, const char *path, struct why *why)

@@ -6,47 +6,22 @@ the reason.
 Rows: I11."""
 
 import os
-import subprocess
 
 from handfast_harness import Mesh, expect, expect_eq, expect_in, identity_of, needs, wait_until
-from handfast_harness.control_plane import private_file
+from handfast_harness.control_plane import CONTROL_UID, private_file
+from handfast_harness.small_disk import SmallDisk
 
-DEADLINE_S = 60
-
-
-class _Tmpfs:
-    """A file system of 3 MB that its owner can fill."""
-
-    def __init__(self, path, uid):
-        self.path = path
-        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3m,mode=0700,uid=%d,gid=%d" % (uid, uid), "none", path],
-                       check=True)
-        self._filler = os.path.join(path, "filler")
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        subprocess.run(["umount", "-l", self.path], check=True)
-
-    def fill(self):
-        with open(self._filler, "ab", buffering=0) as file:
-            try:
-                while True:
-                    file.write(b"x" * 4096)
-            except OSError:
-                pass
-
-    def free(self):
-        os.unlink(self._filler)
+DEADLINE_S = 120
 
 
 def arrange(story):
     story.mesh = Mesh(story, hosts=("client",), leaf_ttl="6s", start=False)
     story.control = story.mesh.control
-    story.disk = story.own(_Tmpfs(story.control.state, 1336))
+    story.disk = story.own(SmallDisk(story.control.state, CONTROL_UID, "3m"))
     story.mesh.start()
     story.client = story.mesh.sidecar("client")
+    story.client.wait_for_rotation()
+    story.control.restart()  # a store that is no longer in its journal alone
     story.client.wait_for_rotation()
     story.disk.fill()
 
@@ -99,11 +74,18 @@ def finding_i11_a_backup_names_the_full_disk_and_leaves_nothing(story):
 
 
 def finding_i11_a_control_plane_that_crashes_starts_again_on_a_full_disk(story):
-    story.control.kill()
-    story.disk.fill()  # its open files are released now
-    story.control.start()
+    reserve = os.path.join(story.control.state, "store", "reserve")
+    expect_eq(os.path.getsize(reserve), 256 * 1024, "the reserve")
+    for number in range(4):
+        if number < 2:
+            story.control.kill()
+        else:
+            story.control.stop()  # removes the journal
+        story.disk.fill()  # its open files are released now
+        story.control.start()
+        story.client.wait_for_rotation(deadline_s=15)
     expect_in("starting with the reserve of", story.control.log(), "the log")
-    story.client.wait_for_rotation(deadline_s=15)
+    expect(0 < os.path.getsize(reserve) < 256 * 1024, "the reserve is used up")
 
 
 @needs(finding_i11_refused_changes_name_file_and_reason_and_are_audited_as_failed)

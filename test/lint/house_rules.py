@@ -579,6 +579,8 @@ def advice_names_its_command():
 # (control/issue/confine.c): a path that is opened later works in a test and always fails in service (finding I1).
 OPENS_PATHS = {
     "base/net/fd.c": "whole files, of folders that confine_network() lists",
+    "base/net/exchanged_file.c": "the signer's mark, in its key folder",
+    "control/control_fence.c": "in the store's folder",
     "base/core/log.c": "at the start, before anything is confined",
     "base/kube/kube_plugin.c": "/dev/null, as standard input of a credential plugin",
     "intercept/cni/plugin.c": "the network namespace of a pod; the plugin is not confined",

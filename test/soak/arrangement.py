@@ -8,17 +8,16 @@ With several control planes: control2 and so on, and their store is in etcd, of 
 Certificates live 30 s: each sidecar renews every 15 to 20 s. Sidecars have two workers. Programs whose clock can be set are
 linked dynamically, the others as they ship."""
 
-import contextlib
 import mmap
 import os
 import struct
-import subprocess
 
 from handfast_harness import Mesh, identity_of
 from handfast_harness.control_plane import CONTROL_UID, SIDECAR_UID, STREAMS
 from handfast_harness.control_planes import another_control_plane, carry_keys
 from handfast_harness.etcd import Etcd
 from handfast_harness.process import Process
+from handfast_harness.small_disk import SmallDisk
 
 from soak import applications, traffic
 
@@ -26,28 +25,6 @@ LEAF_TTL = "30s"
 CLOCKED_SIDECARS = ("server", "bystander")
 ETCD = ("etcd1", "etcd2", "etcd3")
 _MESHED_HOSTS = ("client", "server", "bystander", "denied")
-
-
-class Disk:
-    """A small file system over a folder that is empty yet."""
-
-    def __init__(self, path, uid, size):
-        self.path, self._filler = path, os.path.join(path, "filler")
-        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=%s,mode=0700,uid=%d,gid=%d" % (size, uid, uid), "none", path], check=True)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        subprocess.run(["umount", "-l", self.path], check=True)
-
-    def fill(self):
-        with open(self._filler, "ab", buffering=0) as file, contextlib.suppress(OSError):
-            while True:
-                file.write(b"x" * 4096)
-
-    def free(self):
-        os.unlink(self._filler)
 
 
 class Clock:
@@ -90,7 +67,7 @@ class World:
                                 policy=policy_of(), workers=2, start=False)
         self.control, self.clocks = mesh.control, {name: Clock(story, name) for name in ("control", *CLOCKED_SIDECARS)}
         self.controls = {"control": mesh.control}
-        self.disks = {"control": story.own(Disk(mesh.control.state, CONTROL_UID, "16m"))}
+        self.disks = {"control": story.own(SmallDisk(mesh.control.state, CONTROL_UID, "16m"))}
         mesh.control.launch = self._launch_control
         if others:
             self.etcd = Etcd(story, [mesh.net.hosts[name] for name in stores]).start()
@@ -113,7 +90,7 @@ class World:
         for name in _MESHED_HOSTS:
             sidecar = mesh.make_sidecar(name, configuration=more if len(self.controls) > 1 else None, **self._clocked(name)).intercept()
             if name in ("client", "server"):
-                self.disks[name] = self.story.own(Disk(sidecar.state, SIDECAR_UID, "256k"))
+                self.disks[name] = self.story.own(SmallDisk(sidecar.state, SIDECAR_UID, "256k"))
             sidecar.launch()
         for sidecar in mesh.sidecars.values():
             sidecar.wait_until_ready(30)
