@@ -73,6 +73,11 @@ static const char *replica_text(ProtobufCBinaryData name, char out[REPLICA_MAX])
 	return out;
 }
 
+static uint64_t left_out(uint64_t num, size_t num_shown)
+{
+	return num > num_shown ? num - num_shown : 0; /* an earlier release counts no replicas */
+}
+
 static json_t *status_json(const ca_status_t *status)
 {
 	char phase[32], began[32], phase_began[32], partners[32], name[REPLICA_MAX];
@@ -81,16 +86,17 @@ static json_t *status_json(const ca_status_t *status)
 	show_time(status->began_ms, began);
 	show_time(status->phase_began_ms, phase_began);
 	show_time(status->partners_until_ms, partners);
+	const uint64_t num_replicas = status->n_replicas + left_out(status->num_replicas, status->n_replicas);
 	for (size_t i = 0; i < status->n_roots; i++)
 		json_array_append_new(roots, root_json(status->roots[i]));
 	for (size_t i = 0; i < status->n_waited; i++)
 		json_array_append_new(waited, waited_json(status->waited[i]));
 	for (size_t i = 0; i < status->n_replicas; i++)
 		json_array_append_new(replicas, json_string(replica_text(status->replicas[i], name)));
-	return json_pack("{s:s, s:I, s:s, s:s, s:b, s:I, s:s, s:o, s:o, s:o}", "phase", phase, "number",
+	return json_pack("{s:s, s:I, s:s, s:s, s:b, s:I, s:s, s:o, s:o, s:o, s:I}", "phase", phase, "number",
 		(json_int_t)status->number, "began", began, "phase_began", phase_began, "forced", status->forced,
 		"num_waited", (json_int_t)status->num_waited, "partners_until", partners, "waited", waited, "replicas",
-		replicas, "roots", roots);
+		replicas, "roots", roots, "num_replicas", (json_int_t)num_replicas);
 }
 
 static void show_as_json(const ca_status_t *status)
@@ -119,9 +125,11 @@ static void print_details(const ca_status_t *status, const char *prefix)
 	char sha256[80], role[32], to[32], name[REPLICA_MAX];
 	for (size_t i = 0; i < status->n_waited; i++)
 		print_waited(status->waited[i]);
+	show_left_out(left_out(status->num_waited, status->n_waited), "sidecars that are waited for");
 	for (size_t i = 0; i < status->n_replicas; i++)
 		printf("  replica %s has not taken it over; see its log; if its pod will not come back, delete it\n",
 			replica_text(status->replicas[i], name));
+	show_left_out(left_out(status->num_replicas, status->n_replicas), "replicas");
 	for (size_t i = 0; i < status->n_roots; i++) {
 		show_hex(pb_span(status->roots[i]->sha256), sha256, sizeof sha256);
 		escape_ascii(pb_span(status->roots[i]->role), role, sizeof role);

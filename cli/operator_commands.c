@@ -86,9 +86,11 @@ enum cli_exit command_ban_list(struct command_line *line)
 			printf("%s  since %s  %u attested sidecars\n", id, since, list->bans[i]->num_svid_holders);
 	}
 	if (line->json)
-		show_json(json_pack("{s:O}", "bans", bans));
+		show_json(json_pack("{s:O, s:I}", "bans", bans, "num_left_out", (json_int_t)list->num_left_out));
 	else if (list->n_bans == 0)
 		puts("no bans");
+	else
+		show_left_out(list->num_left_out, "bans");
 	json_decref(bans);
 	return CLI_DONE;
 }

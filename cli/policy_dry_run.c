@@ -33,14 +33,18 @@ static enum cli_exit show_rules(struct command_line *line)
 			"see what it waits for: handfast check", "the sidecar has no policy yet");
 	if (err != ERR_NONE)
 		return command_line_fail(line, err, &why);
+	long long num_forgotten = show_number(page, "num_dry_runs_forgotten");
 	if (line->json) {
-		show_json(json_pack("{s:O}", "dry_runs", rows));
+		show_json(json_pack("{s:O, s:I}", "dry_runs", rows, "num_forgotten", (json_int_t)num_forgotten));
 		return CLI_DONE;
 	}
 	for (size_t i = 0; i < json_array_size(rows); i++)
 		print_row(json_array_get(rows, i));
 	if (json_array_size(rows) == 0)
 		puts("no dry-run rules");
+	if (num_forgotten > 0)
+		printf("of so many rules not all are counted: %lld times the counts of one began anew\n",
+			num_forgotten);
 	return CLI_DONE;
 }
 

@@ -52,6 +52,12 @@ void show_json(json_t *object)
 	json_decref(object);
 }
 
+void show_left_out(uint64_t num, const char *rows)
+{
+	if (num > 0)
+		printf("%llu further %s are not shown: one answer has no more rows\n", (unsigned long long)num, rows);
+}
+
 void show_warning(const char *got, const char *expected, const char *fix)
 {
 	(void)fflush(stdout);

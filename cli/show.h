@@ -12,6 +12,8 @@ void show_hex(struct span bytes, char *out, size_t cap);
 int show_digits(double value);
 /* To stdout, real numbers with the fewest digits that keep all of them; takes the reference. */
 void show_json(json_t *object);
+/* A line after a list that is cut, of `num` further rows ("join tokens"); nothing where num is 0. */
+void show_left_out(uint64_t num, const char *rows);
 /* A line on standard error: what was done may not be what was meant. */
 void show_warning(const char *got, const char *expected, const char *fix);
 /* Text of a message, which may originate from another host: escaped for terminals. Returns out. */

@@ -152,5 +152,8 @@ enum cli_exit command_why(struct command_line *line)
 		print_failure(json_array_get(failures, i));
 	if (json_array_size(failures) == 0 && !line->json)
 		puts("no failures");
+	long long num_left_out = show_number(page, "num_left_out");
+	if (num_left_out > 0 && !line->json)
+		printf("%lld earlier failures have given way to these; the log has them\n", num_left_out);
 	return CLI_DONE;
 }

@@ -64,6 +64,15 @@ static void show_condition(const Handfast__V1__Condition *condition)
 		show_bytes(pb_span(condition->fix), fix, sizeof fix));
 }
 
+/* A control plane of an earlier release does not count them. */
+static uint64_t num_connected(const Handfast__V1__StatusResponse *status)
+{
+	uint64_t num = 0;
+	for (size_t i = 0; i < status->n_svid_holders; i++)
+		num += status->svid_holders[i]->connected ? 1 : 0;
+	return status->num_connected > num ? status->num_connected : num;
+}
+
 static void status_json(const Handfast__V1__StatusResponse *status, const char *replica)
 {
 	char release[128], domain[300], now[32], started[32];
@@ -84,6 +93,10 @@ static void status_json(const Handfast__V1__StatusResponse *status, const char *
 		"started", started, "conditions", conditions, "authorities", authorities, "svid_holders", svid_holders);
 	if (replica != NULL)
 		json_object_set_new(object, "replica", json_string(replica));
+	const uint64_t num_svid_holders = status->n_svid_holders + status->num_left_out;
+	json_object_set_new(object, "num_svid_holders", json_integer((json_int_t)num_svid_holders));
+	json_object_set_new(object, "num_connected", json_integer((json_int_t)num_connected(status)));
+	json_object_set_new(object, "num_left_out", json_integer((json_int_t)status->num_left_out));
 	show_json(object);
 }
 
@@ -132,9 +145,11 @@ static void status_text(const Handfast__V1__StatusResponse *status, const char *
 		show_condition(status->conditions[i]);
 	for (size_t i = 0; i < status->n_authorities; i++)
 		show_authority(status->authorities[i]);
-	printf("%zu attested sidecars\n", status->n_svid_holders);
+	printf("%" PRIu64 " attested sidecars, %" PRIu64 " connected\n", status->n_svid_holders + status->num_left_out,
+		num_connected(status));
 	for (size_t i = 0; i < status->n_svid_holders; i++)
 		show_svid_holder(status->svid_holders[i]);
+	show_left_out(status->num_left_out, "attested sidecars");
 }
 
 enum cli_exit command_status(struct command_line *line)

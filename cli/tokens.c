@@ -110,9 +110,11 @@ enum cli_exit command_token_list(struct command_line *line)
 		json_array_append_new(tokens, token);
 	}
 	if (line->json)
-		show_json(json_pack("{s:O}", "tokens", tokens));
+		show_json(json_pack("{s:O, s:I}", "tokens", tokens, "num_left_out", (json_int_t)list->num_left_out));
 	else if (list->n_tokens == 0)
 		puts("no tokens");
+	else
+		show_left_out(list->num_left_out, "join tokens");
 	json_decref(tokens);
 	return CLI_DONE;
 }

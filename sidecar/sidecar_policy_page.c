@@ -146,8 +146,11 @@ void sidecar_on_policy(void *arg, struct http_request *request)
 	}
 	json_t *page =
 		json_pack("{s:o}", "policy", sidecar->policy == NULL ? json_null() : policy_json(sidecar->policy));
-	if (sidecar->policy != NULL)
+	if (sidecar->policy != NULL) {
 		json_object_set_new(page, "dry_runs", dry_runs_json(sidecar));
+		json_object_set_new(page, "num_dry_runs_forgotten",
+			json_integer((json_int_t)dry_runs_num_forgotten(sidecar->dry_runs)));
+	}
 	if (sidecar->policy_warnings != NULL)
 		json_object_set(page, "warnings", sidecar->policy_warnings);
 	if (is_asked && sidecar->policy != NULL)

@@ -36,6 +36,12 @@ void check_policies(struct findings *findings, const json_t *policies)
 		if (judge(json_array_get(policies, i), &why) && num++ < ROWS_MAX)
 			findings_wrong(findings, "policy", &why);
 	}
+	if (num > ROWS_MAX) {
+		struct why why = {0};
+		(void)why_set(&why, ERR_CONFIG, "policies that are accepted and whose rules each decide something",
+			"mend those above; handfast policy list shows all", "%u further policies", num - ROWS_MAX);
+		findings_wrong(findings, "policy", &why);
+	}
 	if (num == 0 && json_array_size(policies) > 0)
 		findings_well(findings, "policy", "%zu policies, each accepted and without warnings",
 			json_array_size(policies));

@@ -33,6 +33,25 @@ static void policies_that_are_refused_or_have_warnings_are_found(void **state)
 	json_decref(policies);
 }
 
+static void of_many_policies_the_further_ones_are_counted(void **state)
+{
+	(void)state;
+	json_t *policies = json_array();
+	struct findings findings;
+	findings_init(&findings);
+	for (int i = 0; i < 53; i++)
+		json_array_append_new(
+			policies, json_pack("{s:{s:s, s:s}, s:{s:b, s:s}}", "metadata", "namespace", "shop", "name",
+					  "a", "status", "accepted", 0, "message", "no mode"));
+	check_policies(&findings, policies);
+	assert_int_equal(json_array_size(findings.rows), 51);
+	char *last = json_dumps(json_array_get(findings.rows, 50), 0);
+	assert_non_null(strstr(last, "3 further policies"));
+	free(last);
+	findings_done(&findings);
+	json_decref(policies);
+}
+
 static void policies_that_are_well_are_one_row(void **state)
 {
 	(void)state;
@@ -52,6 +71,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(policies_that_are_refused_or_have_warnings_are_found),
+		cmocka_unit_test(of_many_policies_the_further_ones_are_counted),
 		cmocka_unit_test(policies_that_are_well_are_one_row),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

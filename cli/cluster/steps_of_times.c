@@ -46,6 +46,10 @@ enum err step_clocks_and_roots(struct check *check, struct why *why)
 		if (num++ == 0)
 			check_root_expiry(&check->findings, buf_cstr(&metrics), now_s());
 	}
+	if (json_array_size(check->replicas) > REPLICAS_MAX)
+		findings_well(&check->findings, "root-expiry",
+			"%d of %zu replicas were asked for their clocks and roots", REPLICAS_MAX,
+			json_array_size(check->replicas));
 	if (num == 0 && json_array_size(check->replicas) > 0)
 		findings_well(&check->findings, "root-expiry",
 			"not asked: no replica answers through the API server, or this account may not get pods/proxy");

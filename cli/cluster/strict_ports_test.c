@@ -37,6 +37,22 @@ static void a_port_with_plaintext_anywhere_is_not_ready(void **state)
 	findings_done(&findings);
 }
 
+static void a_port_that_is_strict_is_not_ready_for_it(void **state)
+{
+	struct strict_ports *ports = strict_ports_new();
+	struct findings findings;
+	(void)state;
+	findings_init(&findings);
+	add(ports, "shop", "{'inbound_ports': {'ready_for_strict': [], 'plaintext_seen': [], 'strict': [8080, 9090]}}");
+	add(ports, "shop", "{'inbound_ports': {'ready_for_strict': [9090], 'plaintext_seen': []}}"); /* an older one */
+	strict_ports_report(ports, 2, 2, &findings);
+	assert_string_equal(
+		detail(&findings, 0), "namespace shop: connections from the mesh alone, ready for strict: 9090");
+	assert_string_equal(detail(&findings, 1), "namespace shop: strict already: 8080");
+	strict_ports_free(ports);
+	findings_done(&findings);
+}
+
 static void what_a_sidecar_answers_is_bounded(void **state)
 {
 	struct strict_ports *ports = strict_ports_new();
@@ -51,8 +67,10 @@ static void what_a_sidecar_answers_is_bounded(void **state)
 	add(ports, "shop", "{'inbound_ports': {'ready_for_strict': ['a', null, {}], 'plaintext_seen': 7}}");
 	add(ports, "shop", "[]");
 	strict_ports_report(ports, 1, 1, &findings);
-	assert_true(strlen(detail(&findings, 0)) < 1024);
-	assert_null(test_row(&findings, "strict", 2));
+	assert_true(strlen(detail(&findings, 0)) < 1100);
+	assert_non_null(strstr(detail(&findings, 1), "namespace shop: "));
+	assert_non_null(strstr(detail(&findings, 1), " further ports had connections"));
+	assert_null(test_row(&findings, "strict", 3));
 	json_decref(page);
 	strict_ports_free(ports);
 	findings_done(&findings);
@@ -62,6 +80,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_port_with_plaintext_anywhere_is_not_ready),
+		cmocka_unit_test(a_port_that_is_strict_is_not_ready_for_it),
 		cmocka_unit_test(what_a_sidecar_answers_is_bounded),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -28,7 +28,8 @@ void operator_ca_add_replica(void *arg, const char *name)
 {
 	struct ca_status *status = arg;
 	if (status->num_replicas < CA_REPLICAS_MAX)
-		snprintf(status->replicas[status->num_replicas++], sizeof status->replicas[0], "%s", name);
+		snprintf(status->replicas[status->num_replicas], sizeof status->replicas[0], "%s", name);
+	status->num_replicas++;
 }
 
 static const char *role_of(const struct rotation_state *state, const uint8_t sha256[DIGEST_LEN], bool is_retired)

@@ -50,10 +50,11 @@ static void fill_status(const struct ca_status *status, struct ca_message *out)
 		fill_root(&status->roots[i], &out->roots[i]);
 		out->root_rows[i] = &out->roots[i];
 	}
-	for (size_t i = 0; i < status->num_replicas; i++)
+	message->num_replicas = status->num_replicas;
+	message->n_replicas = status->num_replicas < CA_REPLICAS_MAX ? status->num_replicas : CA_REPLICAS_MAX;
+	for (size_t i = 0; i < message->n_replicas; i++)
 		out->replicas[i] = pb_bytes(span_of_str(status->replicas[i]));
 	message->replicas = out->replicas;
-	message->n_replicas = status->num_replicas;
 	message->phase = pb_bytes(span_of_str(status->phase));
 	message->number = status->number;
 	message->began_ms = status->began_ms;

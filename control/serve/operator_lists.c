@@ -14,7 +14,7 @@ struct token_row {
 };
 struct token_list {
 	struct token_row **rows; /* each of its own: the messages point into them */
-	size_t num, cap;
+	size_t num, cap, num_left_out;
 };
 
 static void *grown(void *rows, size_t num, size_t *cap)
@@ -54,8 +54,12 @@ static void add_networks(struct token_row *row, const struct join_token *token)
 
 void token_list_add(struct token_list *list, struct span id, const struct join_token *token)
 {
-	if (list->num == ROWS_MAX || id.len != JOIN_TOKEN_ID_LEN)
+	if (id.len != JOIN_TOKEN_ID_LEN)
 		return;
+	if (list->num == ROWS_MAX) {
+		list->num_left_out++;
+		return;
+	}
 	struct token_row *row = mem_new(struct token_row);
 	handfast__v1__token__init(&row->message);
 	memcpy(row->token_id, id.ptr, id.len);
@@ -79,6 +83,7 @@ enum err token_list_encode(struct token_list *list, struct buf *out)
 		tokens[i] = &list->rows[i]->message;
 	message.tokens = tokens;
 	message.n_tokens = list->num;
+	message.num_left_out = list->num_left_out;
 	return pb_pack(&message.base, out);
 }
 
@@ -90,7 +95,7 @@ struct ban_row {
 };
 struct ban_list {
 	struct ban_row **rows;
-	size_t num, cap;
+	size_t num, cap, num_left_out;
 };
 
 struct ban_list *ban_list_new(void)
@@ -110,8 +115,10 @@ void ban_list_free(struct ban_list *list)
 
 void ban_list_add(struct ban_list *list, struct span id, int64_t since_ms)
 {
-	if (list->num == ROWS_MAX)
+	if (list->num == ROWS_MAX) {
+		list->num_left_out++;
 		return;
+	}
 	struct ban_row *row = mem_new(struct ban_row);
 	handfast__v1__ban__init(&row->message);
 	row->id = mem_printf("%.*s", (int)id.len, (const char *)id.ptr);
@@ -147,5 +154,6 @@ enum err ban_list_encode(struct ban_list *list, struct buf *out)
 		bans[i] = &list->rows[i]->message;
 	message.bans = bans;
 	message.n_bans = list->num;
+	message.num_left_out = list->num_left_out;
 	return pb_pack(&message.base, out);
 }

@@ -183,6 +183,8 @@ static void fill_status(const struct status *status, Handfast__V1__StatusRespons
 	out->trust_domain = pb_bytes(span_of_str(status->trust_domain));
 	out->epoch = epoch;
 	out->num_streams = status->num_streams;
+	out->num_connected = status->num_connected;
+	out->num_left_out = status->num_left_out;
 	out->svids_issued = status->svids_issued;
 	out->server_time_ms = status->server_time_ms;
 	out->started_ms = status->started_ms;

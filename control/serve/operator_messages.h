@@ -90,6 +90,7 @@ struct status {
 	uint32_t num_streams;
 	const struct status_svid_holder *svid_holders;
 	size_t num_svid_holders;
+	size_t num_left_out, num_connected; /* without a row; with a stream, of all of them */
 	const struct status_authority *authorities;
 	size_t num_authorities;
 	uint64_t svids_issued;
@@ -123,8 +124,8 @@ struct ca_status { /* zeroed is valid to ca_status_done() */
 	size_t num_shown;
 	struct ca_root roots[32];
 	size_t num_roots;
-	char replicas[CA_REPLICAS_MAX][256]; /* names of those that are waited for */
-	size_t num_replicas;
+	char replicas[CA_REPLICAS_MAX][256]; /* names of those that are waited for, the first ones */
+	uint32_t num_replicas;               /* all of them */
 	uint32_t num_tokens; /* of the bootstrap root alone: unused ones with the pin of the former one */
 };
 void ca_status_done(struct ca_status *status);

@@ -14,14 +14,28 @@ struct gathering {
 	size_t num, cap;
 	size_t num_pods; /* rows behind them, of streams without a record: pods */
 	size_t max_pods;
-	size_t *by_id; /* the rows in the order of their identities */
+	size_t *by_id;                   /* the rows in the order of their identities */
+	uint8_t (*further)[DIGEST_LEN];  /* the keys of records without a row, in their order */
+	size_t num_further, cap_further; /* of them */
+	size_t num_pods_left_out, num_further_connected;
 };
+
+static void add_further(struct gathering *all, const uint8_t key_hash[DIGEST_LEN])
+{
+	if (all->num_further == all->cap_further) {
+		all->cap_further = all->cap_further == 0 ? 64 : 2 * all->cap_further;
+		all->further = mem_realloc(all->further, all->cap_further * sizeof *all->further);
+	}
+	memcpy(all->further[all->num_further++], key_hash, DIGEST_LEN);
+}
 
 static void add_svid_holder(void *arg, const struct svid_holder *svid_holder)
 {
 	struct gathering *all = arg;
-	if (all->num == SVID_HOLDERS_MAX)
+	if (all->num == SVID_HOLDERS_MAX) {
+		add_further(all, svid_holder->key_hash);
 		return;
+	}
 	if (all->num == all->cap) {
 		all->cap = all->cap == 0 ? 64 : 2 * all->cap;
 		all->svid_holders = mem_realloc(all->svid_holders, all->cap * sizeof *all->svid_holders);
@@ -75,6 +89,17 @@ static bool find_key(const struct gathering *all, const uint8_t key_hash[DIGEST_
 	return false;
 }
 
+static int compare_keys(const void *a, const void *b)
+{
+	return memcmp(a, b, DIGEST_LEN);
+}
+
+static bool has_no_row(const struct gathering *all, const struct sidecar *sidecar)
+{
+	return all->num_further > 0 && sidecar->has_svid_holder &&
+	       bsearch(sidecar->svid_holder, all->further, all->num_further, DIGEST_LEN, compare_keys) != NULL;
+}
+
 /* The first index in by_id of this identity; all->num: none. */
 static size_t first_of_id(const struct gathering *all, const char *id)
 {
@@ -108,8 +133,10 @@ static bool find_id(const struct gathering *all, const char *id, size_t *out_row
 static void add_pod(struct gathering *all, const struct identity_view *view)
 {
 	const struct sidecar *sidecar = view->sidecar;
-	if (all->num_pods == all->max_pods)
+	if (all->num_pods == all->max_pods) {
+		all->num_pods_left_out++;
 		return;
+	}
 	struct status_svid_holder *row = &all->rows[all->num + all->num_pods++];
 	*row = (struct status_svid_holder){.id = sidecar->id.text,
 		.is_connected = true,
@@ -132,6 +159,10 @@ static void add_stream(void *arg, const struct identity_view *view)
 	bool is_known = view->sidecar->has_svid_holder && find_key(all, view->sidecar->svid_holder, &at);
 	if (!is_known && !view->answers_trust)
 		return;
+	if (!is_known && has_no_row(all, view->sidecar)) {
+		all->num_further_connected++;
+		return;
+	}
 	if (!is_known && !find_id(all, view->sidecar->id.text, &at)) {
 		add_pod(all, view);
 		return;
@@ -169,6 +200,15 @@ static void gathering_done(struct gathering *all)
 	mem_free(all->svid_holders);
 	mem_free(all->rows);
 	mem_free(all->by_id);
+	mem_free(all->further);
+}
+
+static size_t num_connected(const struct gathering *all)
+{
+	size_t num = all->num_further_connected + all->num_pods_left_out;
+	for (size_t i = 0; i < all->num + all->num_pods; i++)
+		num += all->rows[i].is_connected;
+	return num;
 }
 
 static void add_condition(void *arg, enum serve_condition condition, const struct why *why)
@@ -215,6 +255,8 @@ enum err operator_status_gather(const struct serve *serve, status_use_fn *use, v
 		.num_streams = serve->num_streams,
 		.svid_holders = all.rows,
 		.num_svid_holders = all.num + all.num_pods,
+		.num_left_out = all.num_further + all.num_pods_left_out,
+		.num_connected = num_connected(&all),
 		.authorities = list->rows,
 		.num_authorities = list->num,
 		.svids_issued = serve->num_issued,

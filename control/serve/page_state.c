@@ -116,10 +116,11 @@ struct put {
 static enum err put_state(void *arg, const struct status *status)
 {
 	const struct put *put = arg;
+	const size_t num_sidecars = status->num_svid_holders + status->num_left_out;
 	json_t *page = json_pack("{s:o, s:o, s:I, s:i, s:I, s:o, s:o, s:o}", "release", text_of(status->release),
 		"trust_domain", text_of(status->trust_domain), "started_ms", (json_int_t)status->started_ms, "streams",
-		(int)status->num_streams, "num_sidecars", (json_int_t)status->num_svid_holders, "sidecars",
-		sidecars_json(status), "conditions", conditions_json(status), "authorities", authorities_json(status));
+		(int)status->num_streams, "num_sidecars", (json_int_t)num_sidecars, "sidecars", sidecars_json(status),
+		"conditions", conditions_json(status), "authorities", authorities_json(status));
 	add_rotations(put->serve, page);
 	page_edges_add(put->serve, page);
 	page_seen_add(put->serve, page);

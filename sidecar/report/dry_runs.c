@@ -12,6 +12,7 @@ struct dry_run {
 struct dry_runs {
 	pthread_mutex_t lock;
 	struct dry_run list[DRY_RUNS_MAX];
+	uint64_t num_forgotten;
 };
 
 struct dry_runs *dry_runs_new(void)
@@ -55,9 +56,18 @@ static struct dry_run *take(struct dry_runs *runs, const char *rule)
 		if (one->rule == NULL || one->counts.last_wall_ms < place->counts.last_wall_ms)
 			place = one;
 	}
+	runs->num_forgotten += place->rule != NULL;
 	forget(place);
 	place->rule = mem_strdup(rule);
 	return place;
+}
+
+uint64_t dry_runs_num_forgotten(struct dry_runs *runs)
+{
+	pthread_mutex_lock(&runs->lock);
+	uint64_t num = runs->num_forgotten;
+	pthread_mutex_unlock(&runs->lock);
+	return num;
 }
 
 void dry_runs_add(struct dry_runs *runs, const struct dry_run_event *event, int64_t wall_ms)

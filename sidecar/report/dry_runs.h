@@ -27,4 +27,5 @@ struct dry_runs;
 struct dry_runs *dry_runs_new(void);
 void dry_runs_free(struct dry_runs *runs);
 void dry_runs_add(struct dry_runs *runs, const struct dry_run_event *event, int64_t wall_ms);
+uint64_t dry_runs_num_forgotten(struct dry_runs *runs); /* rules whose counts were given up for another's */
 void dry_runs_get(struct dry_runs *runs, const char *rule, struct dry_run_counts *out); /* a copy */

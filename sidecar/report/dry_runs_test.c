@@ -50,6 +50,7 @@ static void of_more_rules_than_have_a_place_the_oldest_is_forgotten(void **state
 	assert_int_equal(counts.denied, 1);
 	dry_runs_get(runs, name, &counts);
 	assert_int_equal(counts.denied, 1);
+	assert_int_equal(dry_runs_num_forgotten(runs), 1);
 	dry_runs_free(runs);
 }
 

@@ -9,6 +9,7 @@
 struct failures {
 	pthread_mutex_t lock;
 	size_t num, max;
+	uint64_t num_left_out;
 	struct failure *seen; /* the most recent first */
 };
 
@@ -67,8 +68,10 @@ static size_t place_of(struct failures *failures, const struct failure *seen)
 	}
 	if (failures->num < failures->max)
 		place = failures->num++;
-	else
+	else {
 		place = num_inbound > failures->max / 2 ? last_inbound : failures->num - 1;
+		failures->num_left_out++;
+	}
 	CHECK(place < failures->num && failures->num <= failures->max);
 	failures->seen[place].num = 0;
 	return place;
@@ -92,6 +95,14 @@ size_t failures_copy(struct failures *failures, struct failure *out, size_t max)
 	CHECK(pthread_mutex_lock(&failures->lock) == 0);
 	size_t num = failures->num < max ? failures->num : max;
 	memcpy(out, failures->seen, num * sizeof(struct failure));
+	CHECK(pthread_mutex_unlock(&failures->lock) == 0);
+	return num;
+}
+
+uint64_t failures_num_left_out(struct failures *failures)
+{
+	CHECK(pthread_mutex_lock(&failures->lock) == 0);
+	uint64_t num = failures->num_left_out;
 	CHECK(pthread_mutex_unlock(&failures->lock) == 0);
 	return num;
 }

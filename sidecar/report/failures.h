@@ -22,4 +22,5 @@ void failures_free(struct failures *failures);
 void failures_add(struct failures *failures, const struct failure *seen, int64_t wall_ms);
 /* Copies at most `max` failures to out, the most recent first; returns their number. */
 size_t failures_copy(struct failures *failures, struct failure *out, size_t max);
+uint64_t failures_num_left_out(struct failures *failures); /* entries that were replaced, since the start */
 size_t failures_max(const struct failures *failures);

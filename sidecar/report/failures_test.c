@@ -68,6 +68,17 @@ static void D40_ten_thousand_sources_use_no_more_entries_than_the_limit(void **s
 	assert_int_equal(out[3].num, 1); /* not the count of the entry that it replaced */
 }
 
+static void what_gave_way_is_counted(void **state)
+{
+	static const char *const remotes[] = {"192.0.2.1:1", "192.0.2.2:1", "192.0.2.3:1", "192.0.2.4:1", "192.0.2.5:1",
+		"192.0.2.5:1", "192.0.2.6:1"};
+	for (size_t i = 0; i < sizeof(remotes) / sizeof(remotes[0]); i++) {
+		struct failure seen = failure_from(remotes[i], ERR_EXPIRED);
+		failures_add(*state, &seen, 1);
+	}
+	assert_int_equal(failures_num_left_out(*state), 2);
+}
+
 static void a_repeated_failure_is_not_the_next_to_be_replaced(void **state)
 {
 	struct failure first = failure_from("192.0.2.1:1", ERR_EXPIRED), out[4];
@@ -110,6 +121,7 @@ int main(void)
 		TEST(a_repeated_failure_is_counted),
 		TEST(another_error_address_or_direction_is_another_failure),
 		TEST(D40_ten_thousand_sources_use_no_more_entries_than_the_limit),
+		TEST(what_gave_way_is_counted),
 		TEST(a_repeated_failure_is_not_the_next_to_be_replaced),
 		TEST(finding_l8_inbound_failures_do_not_replace_all_outbound_ones),
 	};

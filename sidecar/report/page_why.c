@@ -32,5 +32,5 @@ json_t *page_why(struct failures *failures)
 	json_t *list = json_array();
 	for (size_t i = 0; i < num; i++)
 		json_array_append_new(list, one(&last[i]));
-	return json_pack("{s:o}", "failures", list);
+	return json_pack("{s:o, s:I}", "failures", list, "num_left_out", (json_int_t)failures_num_left_out(failures));
 }

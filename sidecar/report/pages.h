@@ -9,7 +9,7 @@
 /* /certs: the identity with its expiry, the trust bundles and the epoch. credentials NULL: no identity yet. */
 json_t *page_certs(const struct credentials *credentials, int64_t now_s);
 
-/* /why: the recent failures, the most recent first. */
+/* /why: the recent failures, the most recent first, and how many others gave way to them since the start. */
 json_t *page_why(struct failures *failures);
 
 /* /config: one setting in force. Secrets are in files, so the page has only their paths. */
