@@ -46,6 +46,7 @@ void page_print_check(const json_t *page)
 	}
 	print_ports(ports, "ready_for_strict", "ports with connections from the mesh only, ready for strict");
 	print_ports(ports, "plaintext_seen", "ports with plaintext connections");
+	print_ports(ports, "strict", "strict ports with connections");
 }
 
 /* --- certs --- */

@@ -4,6 +4,7 @@
 #include "base/core/log.h"
 #include "sidecar/process.h"
 #include "sidecar/report/pages.h"
+#include <stdio.h>
 
 enum { CONDITIONS_MAX = 24, GAUGES_MS = 1000, CERTIFICATES_MAX = 1 << 20, START_WAIT_MS = 10000 };
 
@@ -17,7 +18,7 @@ struct conditions {
 	struct page_condition list[CONDITIONS_MAX];
 	enum sidecar_metric metrics[CONDITIONS_MAX]; /* of each, the row that shows it */
 	size_t num;
-	char last_failure[700], source_failure[700], no_policy[700], refused[2][700], not_kept[700];
+	char last_failure[700], source_failure[700], no_policy[700], refused[2][700], not_kept[700], banned[700];
 };
 
 static void add(struct conditions *to, enum sidecar_metric metric, const char *name, enum page_level level,
@@ -79,26 +80,45 @@ static void add_mesh(const struct sidecar *sidecar, struct conditions *out)
 				sidecar->families[i].detail, SIDECAR_FAMILY_FIX);
 }
 
-/* An unreachable control plane alone does not make the sidecar not ready: its outage must not stop the workloads. */
+/* Its peers refuse it, whatever it can still do; the control plane does too. */
+static void add_ban(const struct identity_status *status, struct conditions *out)
+{
+	const char *id = status->credentials == NULL ? "its identity" : credentials_id(status->credentials)->text;
+	snprintf(out->banned, sizeof(out->banned),
+		"%.600s: peers refuse its connections, and it gets no further certificate", id);
+	add(out, METRIC_CONDITION_BANNED, "the identity is banned", PAGE_FAILED, out->banned,
+		"find out why it was banned; if it may come back: handfast unban, at the control plane");
+}
+
+/* An unreachable control plane alone does not make the sidecar not ready: its outage must not stop the workloads.
+ * Returns the last failure; NULL: none. */
+static const char *add_identity(const struct identity_status *status, struct conditions *out)
+{
+	if (status->last_failure.err == ERR_NONE)
+		out->last_failure[0] = '\0';
+	else
+		(void)why_format(&status->last_failure, out->last_failure, sizeof(out->last_failure));
+	const char *failure = out->last_failure[0] == '\0' ? NULL : out->last_failure;
+	if (!status->is_valid && status->credentials == NULL)
+		add(out, METRIC_CONDITION_NO_IDENTITY, "no identity yet", PAGE_FAILED, failure,
+			"list the recent failures: handfast why");
+	else if (!status->is_valid)
+		add(out, METRIC_CONDITION_IDENTITY_EXPIRED, "the identity has expired", PAGE_FAILED, failure,
+			"list the recent failures: handfast why");
+	else if (!status->is_connected && !status->is_banned)
+		add(out, METRIC_CONDITION_CONTROL_UNREACHABLE, "control plane unreachable", PAGE_DEGRADED, failure,
+			"see the detail, and list the recent failures: handfast why");
+	if (status->is_banned)
+		add_ban(status, out);
+	return failure;
+}
+
 static void collect_conditions(const struct sidecar *sidecar, struct conditions *out)
 {
 	struct identity_status status;
 	sidecar_identity_status(sidecar, &status);
 	out->num = 0;
-	if (status.last_failure.err == ERR_NONE)
-		out->last_failure[0] = '\0';
-	else
-		(void)why_format(&status.last_failure, out->last_failure, sizeof(out->last_failure));
-	const char *failure = out->last_failure[0] == '\0' ? NULL : out->last_failure;
-	if (!status.is_valid && status.credentials == NULL)
-		add(out, METRIC_CONDITION_NO_IDENTITY, "no identity yet", PAGE_FAILED, failure,
-			"list the recent failures: handfast why");
-	else if (!status.is_valid)
-		add(out, METRIC_CONDITION_IDENTITY_EXPIRED, "the identity has expired", PAGE_FAILED, failure,
-			"list the recent failures: handfast why");
-	else if (!status.is_connected)
-		add(out, METRIC_CONDITION_CONTROL_UNREACHABLE, "control plane unreachable", PAGE_DEGRADED, failure,
-			"see the detail, and list the recent failures: handfast why");
+	const char *failure = add_identity(&status, out);
 	const struct why *source = sidecar_identity_source_failure(sidecar);
 	if (status.is_valid && source->err != ERR_NONE)
 		add(out, METRIC_CONDITION_IDENTITY_SOURCE, sidecar_identity_source_condition(sidecar), PAGE_DEGRADED,
@@ -132,12 +152,17 @@ static void collect_conditions(const struct sidecar *sidecar, struct conditions 
 				"the sidecar repeats the claim");
 }
 
+static bool is_strict(const void *arg, uint16_t port)
+{
+	return sidecar_port_is_strict(arg, port);
+}
+
 static void on_check(void *arg, struct http_request *request)
 {
 	struct sidecar *sidecar = arg;
 	struct conditions conditions;
 	collect_conditions(sidecar, &conditions);
-	json_t *page = page_check(conditions.list, conditions.num, sidecar->port_use);
+	json_t *page = page_check(conditions.list, conditions.num, sidecar->port_use, is_strict, sidecar);
 	if (sidecar->policy_warnings != NULL)
 		json_object_set(page, "policy_warnings", sidecar->policy_warnings);
 	admin_answer_json(request, 200, page);

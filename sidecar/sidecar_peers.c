@@ -7,10 +7,24 @@
 
 _Static_assert(sizeof((struct report *)0)->rows / sizeof(struct report_row) == PEERS_MAX, "a report has room for all");
 
+struct filling {
+	const struct sidecar *sidecar;
+	struct report *report;
+};
+
+bool sidecar_port_is_strict(const struct sidecar *sidecar, uint16_t port)
+{
+	return sidecar->policy != NULL && policy_mode(sidecar->policy, port) == INBOUND_STRICT;
+}
+
+/* A port that is strict already is of no interest. */
 static void add_port(void *arg, uint16_t port, bool mesh, bool plaintext)
 {
-	struct report *report = arg;
+	const struct filling *filling = arg;
+	struct report *report = filling->report;
 	(void)mesh; /* true for every port without plaintext, since only used ports are listed */
+	if (sidecar_port_is_strict(filling->sidecar, port))
+		return;
 	size_t *num = plaintext ? &report->num_plaintext_ports : &report->num_strict_ready_ports;
 	if (*num < REPORT_ROWS_MAX)
 		(plaintext ? report->plaintext_ports : report->strict_ready_ports)[(*num)++] = port;
@@ -30,7 +44,7 @@ static void fill(struct sidecar *sidecar, struct peer_seen *seen, struct report 
 			.num = seen[i].num,
 			.first_ms = seen[i].first_ms,
 			.last_ms = seen[i].last_ms};
-	port_use_each(sidecar->port_use, add_port, report);
+	port_use_each(sidecar->port_use, add_port, &(struct filling){sidecar, report});
 }
 
 void sidecar_peers_poll(struct sidecar *sidecar)

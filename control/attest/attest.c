@@ -81,7 +81,7 @@ enum err attest_check_not_banned(struct check *check)
 {
 	if (!svid_holders_is_banned(check->attest->store, &check->svid_holder.id))
 		return ERR_NONE;
-	return why_set(&check->detail, ERR_REVOKED, "an identity that is not banned",
+	return why_set(&check->detail, ERR_REVOKED, ATTEST_BANNED_EXPECTED,
 		"if it may come back, an operator lifts the ban: handfast unban", "%s is banned",
 		check->svid_holder.id.text);
 }

@@ -9,9 +9,11 @@
 #include "control/registry/svid_holders.h"
 #include "control/store/store.h"
 
-#define ATTEST_EXPORTER_LABEL "EXPORTER-handfast-attest"
-#define ATTEST_EXPORTED_LEN   32
-#define ATTEST_KEY_MAX        1024 /* bytes of an attestation key's SubjectPublicKeyInfo */
+/* What a refusal expects of an identity that is banned. Sidecars know it (sidecar/identity/certificate_request.h). */
+#define ATTEST_BANNED_EXPECTED "an identity that is not banned"
+#define ATTEST_EXPORTER_LABEL  "EXPORTER-handfast-attest"
+#define ATTEST_EXPORTED_LEN    32
+#define ATTEST_KEY_MAX         1024 /* bytes of an attestation key's SubjectPublicKeyInfo */
 
 struct attest;
 

@@ -7,7 +7,9 @@
 #include "certs/web_identity.h"
 #include "sidecar/identity/messages.h"
 
-#define ATTEST_EXPORTER_LABEL "EXPORTER-handfast-attest"
+/* What the control plane's refusal expects of an identity that is banned (control/attest/attest.h). */
+#define ATTEST_BANNED_EXPECTED "an identity that is not banned"
+#define ATTEST_EXPORTER_LABEL  "EXPORTER-handfast-attest"
 
 struct fresh_request { /* zeroed is valid to fresh_request_done() */
 	struct private_key *key;

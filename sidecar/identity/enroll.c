@@ -79,7 +79,15 @@ static void on_done(
 			: "see the control plane's log; replace a consumed or expired token: handfast token create",
 		"the attestation failed");
 	rpc_status_why(status, message, &otherwise, &why);
+	client->is_banned = strcmp(why.expected, ATTEST_BANNED_EXPECTED) == 0;
 	failed(client, cause_of(status), retry_after_ms, &why);
+}
+
+bool identity_is_banned(const struct identity_client *client)
+{
+	const struct credentials *credentials = client->credentials;
+	return client->is_banned || (credentials != NULL && bundle_set_is_banned(credentials_bundles(credentials),
+								    credentials_id(credentials)));
 }
 
 static const struct rpc_call_handlers handlers = {.on_message = on_message, .on_done = on_done};

@@ -1,9 +1,8 @@
-#include "sidecar/identity/identity_client_private.h"
-
 #include "base/core/check.h"
 #include "base/core/log.h"
 #include "base/core/mem.h"
 #include "base/core/random.h"
+#include "sidecar/identity/identity_client_private.h"
 #include <sys/stat.h>
 
 #define COMPONENT "identity"
@@ -369,6 +368,7 @@ void identity_client_status(const struct identity_client *client, struct identit
 {
 	*out = (struct identity_status){
 		.credentials = client->credentials,
+		.is_banned = identity_is_banned(client),
 		.is_valid = is_valid(client),
 		.is_connected = client->state == IDENTITY_TRUSTED,
 		.claims = {client->claimed},

@@ -48,6 +48,7 @@ void identity_client_free(struct identity_client *client);
 
 struct identity_status {
 	struct credentials *credentials;  /* borrowed; NULL: none */
+	bool is_banned;                   /* by the trust state in use, or by a refusal of the control plane */
 	bool is_valid, is_connected;      /* connected: the identity stream is open and its trust state has arrived */
 	struct claimed_address claims[2]; /* one per family: over the identity stream, and over a stream of its own */
 	struct why last_failure;          /* of the current outage; err ERR_NONE: none */

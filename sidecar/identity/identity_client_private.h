@@ -48,8 +48,9 @@ struct identity_client {
 	bool is_published;                /* on_credentials() has them; false: it was called with NULL, or not yet */
 	bool must_attest;                 /* the control plane refused the SVID */
 	bool is_withdrawn;                /* the certificate in use, or one above it, by the newest trust state */
-	struct enrolled_state unstored;   /* is_unstored: what the state folder could not take */
-	struct why unstored_detail;       /* and why */
+	bool is_banned;                 /* the control plane has refused it as banned, and given no certificate since */
+	struct enrolled_state unstored; /* is_unstored: what the state folder could not take */
+	struct why unstored_detail;     /* and why */
 	bool is_unstored,
 		is_unconfirmed; /* the trust state in use has pins, and waits for that before it is confirmed */
 
@@ -116,6 +117,7 @@ enum err identity_use_both(struct identity_client *client, struct svid *svid, st
 enum err identity_use_answer(struct identity_client *client, struct attest_answer *answer, struct private_key *key,
 	struct why *why) _must_use_;
 enum err identity_use_trust(struct identity_client *client, struct trust *trust, struct why *why) _must_use_;
+bool identity_is_banned(const struct identity_client *client); /* enroll.c */
 void identity_publish(struct identity_client *client, struct credentials *fresh);
 
 /* identity_kept.c */

@@ -200,7 +200,7 @@ static enum err check_domain(const struct identity_client *client, const struct 
 static void got_certificate(struct identity_client *client, const struct credentials *fresh)
 {
 	struct renew_now now = identity_now(client);
-	client->is_withdrawn = false;
+	client->is_withdrawn = client->is_banned = false;
 	renew_got_certificate(&client->renew, &now, credentials_until_s(fresh));
 	log_notice(COMPONENT, "received an SVID for %s, valid for %lld s", credentials_id(fresh)->text,
 		(long long)(credentials_until_s(fresh) - now.trusted_s));

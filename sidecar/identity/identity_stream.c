@@ -89,6 +89,7 @@ static void on_trust(struct identity_client *client, struct trust *trust)
 static void renewal_failed(struct identity_client *client, uint32_t retry_after_ms, const struct why *why)
 {
 	struct renew_now now = identity_now(client);
+	client->is_banned = strcmp(why->expected, ATTEST_BANNED_EXPECTED) == 0;
 	fresh_request_done(&client->pending);
 	renew_failed(&client->renew, &now, retry_after_ms);
 	client->options.on_event(client->options.arg, IDENTITY_RENEW_FAILED, why);

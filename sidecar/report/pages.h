@@ -29,7 +29,10 @@ struct page_condition {
 	enum page_level level;
 	const char *detail, *fix; /* NULL: none */
 };
-json_t *page_check(const struct page_condition *conditions, size_t num_conditions, const struct port_use *ports);
+typedef bool page_is_strict_fn(const void *arg, uint16_t port);
+/* Ports that were used are strict, or ready for strict, or have seen plaintext. */
+json_t *page_check(const struct page_condition *conditions, size_t num_conditions, const struct port_use *ports,
+	page_is_strict_fn *is_strict, const void *arg);
 bool page_is_ready(const struct page_condition *conditions, size_t num_conditions); /* no condition has failed */
 
 /* Values. A text that is not valid UTF-8 is escaped. */

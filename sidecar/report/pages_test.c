@@ -3,6 +3,7 @@
 #include "certs/test_mesh.h"
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdint.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -10,6 +11,13 @@
 #define OWNED _cleanup_(json_decrefp)
 
 enum { NOW_S = 1767225600 };
+
+/* Ports from *arg on are strict. */
+static const uint16_t no_port = UINT16_MAX;
+static bool is_from(const void *arg, uint16_t port)
+{
+	return port >= *(const uint16_t *)arg;
+}
 
 static const char *text_of(const json_t *object, const char *name)
 {
@@ -96,7 +104,7 @@ static void a_degraded_sidecar_is_ready_and_a_failed_one_is_not(void **state)
 		{.name = "identity", .level = PAGE_OK},
 		{.name = "control plane unreachable", .level = PAGE_DEGRADED, .detail = "for 5 s", .fix = "see it"},
 	};
-	OWNED json_t *page = page_check(conditions, 2, ports);
+	OWNED json_t *page = page_check(conditions, 2, ports, is_from, &no_port);
 	assert_true(json_is_true(json_object_get(page, "ready")));
 	json_t *away = json_array_get(json_object_get(page, "conditions"), 1);
 	assert_string_equal(text_of(away, "level"), "degraded");
@@ -104,7 +112,7 @@ static void a_degraded_sidecar_is_ready_and_a_failed_one_is_not(void **state)
 	assert_null(json_object_get(json_array_get(json_object_get(page, "conditions"), 0), "detail"));
 	conditions[0].level = PAGE_FAILED;
 	assert_false(page_is_ready(conditions, 2));
-	OWNED json_t *failed = page_check(conditions, 2, ports);
+	OWNED json_t *failed = page_check(conditions, 2, ports, is_from, &no_port);
 	assert_true(json_is_false(json_object_get(failed, "ready")));
 	port_use_free(ports);
 }
@@ -116,11 +124,28 @@ static void ports_that_only_mesh_traffic_has_used_are_ready_for_strict(void **st
 	port_use_add(ports, 8080, true);
 	port_use_add(ports, 9090, true);
 	port_use_add(ports, 9090, false);
-	OWNED json_t *page = page_check(NULL, 0, ports);
+	OWNED json_t *page = page_check(NULL, 0, ports, is_from, &no_port);
 	json_t *inbound = json_object_get(page, "inbound_ports");
 	assert_int_equal(json_array_size(json_object_get(inbound, "ready_for_strict")), 1);
 	assert_int_equal(json_integer_value(json_array_get(json_object_get(inbound, "ready_for_strict"), 0)), 8080);
 	assert_int_equal(json_integer_value(json_array_get(json_object_get(inbound, "plaintext_seen"), 0)), 9090);
+	port_use_free(ports);
+}
+
+static void ports_that_are_strict_are_listed_as_such(void **state)
+{
+	(void)state;
+	const uint16_t first = 8080;
+	struct port_use *ports = port_use_new();
+	port_use_add(ports, 8080, true);
+	port_use_add(ports, 9090, false); /* before it was strict */
+	port_use_add(ports, 7070, true);
+	OWNED json_t *page = page_check(NULL, 0, ports, is_from, &first);
+	json_t *inbound = json_object_get(page, "inbound_ports");
+	assert_int_equal(json_array_size(json_object_get(inbound, "ready_for_strict")), 1);
+	assert_int_equal(json_integer_value(json_array_get(json_object_get(inbound, "ready_for_strict"), 0)), 7070);
+	assert_int_equal(json_array_size(json_object_get(inbound, "plaintext_seen")), 0);
+	assert_int_equal(json_array_size(json_object_get(inbound, "strict")), 2);
 	port_use_free(ports);
 }
 
@@ -149,6 +174,7 @@ int main(void)
 		cmocka_unit_test(why_shows_expected_got_and_fix),
 		cmocka_unit_test(a_degraded_sidecar_is_ready_and_a_failed_one_is_not),
 		cmocka_unit_test(ports_that_only_mesh_traffic_has_used_are_ready_for_strict),
+		cmocka_unit_test(ports_that_are_strict_are_listed_as_such),
 		cmocka_unit_test(finding_o3_a_setting_shows_its_origin_even_if_it_is_not_utf8),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
