@@ -175,9 +175,8 @@ static const enum command COMMAND_OF[] = {
 
 static void put_versions(struct buf *out)
 {
-	const struct sandbox_version seccomp = sandbox_library_version();
-	library_version_put(out, LIBRARY_JANSSON, "%s", jansson_version_str());
-	library_version_put(out, LIBRARY_SECCOMP, "%u.%u.%u", seccomp.major, seccomp.minor, seccomp.micro);
+	LIBRARY_PUT_JANSSON(out);
+	LIBRARY_PUT_SECCOMP(out);
 }
 
 const struct cli_program options_program = {.name = "handfast-init",

@@ -22,17 +22,17 @@ void library_version_put(struct buf *out, enum library library, const char *form
 	(void)full; /* a few hundred bytes */
 }
 
-void library_version_put_gcc(struct buf *out, enum library library)
+const char *library_version_of_gcc(void)
 {
 #ifdef __clang__
-	library_version_put(out, library, "unknown");
+	return "unknown";
 #else
-	library_version_put(out, library, "%s", __VERSION__);
+	return __VERSION__;
 #endif
 }
 
 void library_version_put_compilers(struct buf *out)
 {
 	library_version_put(out, LIBRARY_GLIBC, "%s", gnu_get_libc_version());
-	library_version_put_gcc(out, LIBRARY_LIBGCC);
+	library_version_put(out, LIBRARY_LIBGCC, "%s", library_version_of_gcc());
 }

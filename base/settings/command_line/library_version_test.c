@@ -15,6 +15,24 @@ static void puts_the_name_of_the_table_before_the_version(_unused_ void **state)
 	assert_string_equal(buf_cstr(&out), "http-parser 2.9\nc-ares 1.18.1\n");
 }
 
+static const char *jansson_version_str(void)
+{
+	return "2.14";
+}
+
+static unsigned long http_parser_version(void)
+{
+	return 2 << 16 | 9 << 8 | 4;
+}
+
+static void puts_the_version_that_a_library_reports(_unused_ void **state)
+{
+	_cleanup_(buf_done) struct buf out = BUF_INIT(256);
+	LIBRARY_PUT_JANSSON(&out);
+	LIBRARY_PUT_HTTP_PARSER(&out);
+	assert_string_equal(buf_cstr(&out), "jansson 2.14\nhttp-parser 2.9.4\n");
+}
+
 static void cuts_a_version_that_is_too_long(_unused_ void **state)
 {
 	_cleanup_(buf_done) struct buf out = BUF_INIT(256);
@@ -42,6 +60,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(puts_the_name_of_the_table_before_the_version),
+		cmocka_unit_test(puts_the_version_that_a_library_reports),
 		cmocka_unit_test(cuts_a_version_that_is_too_long),
 		cmocka_unit_test(puts_nothing_into_a_full_buffer),
 		cmocka_unit_test(names_the_c_library_that_is_linked),
