@@ -2,6 +2,7 @@
 #include "base/core/log.h"
 #include "base/core/mem.h"
 #include "base/net/fd.h"
+#include "base/net/service_manager.h"
 #include "base/net/socket.h"
 #include "base/net/tcp_table.h"
 #include "control/control_private.h"
@@ -271,6 +272,7 @@ static void drain(struct control *control)
 		return;
 	}
 	control->is_draining = true;
+	service_manager_stopping();
 	log_notice("control", "stopping: no new connections; open ones get GOAWAY");
 	if (control->serve != NULL)
 		serve_drain(control->serve);

@@ -1,5 +1,6 @@
 /* Settings: read at the start, and again at SIGHUP. A file with errors changes nothing. */
 #include "base/core/log.h"
+#include "base/net/service_manager.h"
 #include "base/settings/command_line/program_settings.h"
 #include "base/settings/settings_reload.h"
 #include "control/control_private.h"
@@ -80,15 +81,10 @@ static settings_reload_apply_fn *const parts[NUM_CONTROL_RELOAD_PARTS] = {
 	[RELOAD_FEDERATION] = take_federation,
 };
 
-void control_reload(struct control *control)
+static void read_again(struct control *control)
 {
 	_cleanup_(buf_done) struct buf errors = BUF_INIT(CLI_ERRORS_MAX);
 	struct control_config *fresh;
-	control->must_reload = control->serve == NULL;
-	if (control->must_reload)
-		return; /* on_trust_changed() comes back to it */
-	if (control->ca_source != NULL)
-		ca_source_poll(control->ca_source);
 	if (control_read_settings(control->source, &errors, &fresh) != ERR_NONE) {
 		settings_reload_roll_back("control", buf_cstr(&errors));
 		metric_add(metrics_shard(control->metrics, 0), CONTROL_RELOADS_REFUSED, 1);
@@ -102,4 +98,16 @@ void control_reload(struct control *control)
 		control_config_free(fresh);
 	else if (old != control->first_config) /* what a restart changes is borrowed from the first one */
 		control_config_free(old);
+}
+
+void control_reload(struct control *control)
+{
+	control->must_reload = control->serve == NULL;
+	if (control->must_reload)
+		return; /* on_trust_changed() comes back to it */
+	service_manager_reloading();
+	if (control->ca_source != NULL)
+		ca_source_poll(control->ca_source);
+	read_again(control);
+	service_manager_ready();
 }

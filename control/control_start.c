@@ -1,6 +1,7 @@
 /* From an open store to open listeners, step by step: each step waits for a commit or for the signer. */
 #include "base/core/check.h"
 #include "base/core/log.h"
+#include "base/net/service_manager.h"
 #include "certs/expiry.h"
 #include "control/control_private.h"
 #include "control/issue/certificate.h"
@@ -196,10 +197,13 @@ static void on_trust_changed(void *arg)
 	control_note_store(control); /* from now on a store without this ban is refused */
 	if (control->federation == NULL)
 		control_start_federation(control);
-	if (control->serve == NULL)
+	bool is_first = control->serve == NULL;
+	if (is_first)
 		open_listeners(control);
 	serve_trust_changed(control->serve);
 	federation_trust_changed(control->federation, trust_bundles(control->trust));
+	if (is_first)
+		service_manager_ready();
 	if (control->must_reload)
 		control_reload(control);
 }

@@ -6,8 +6,6 @@
 #include "base/net/passed_sockets.h"
 #include "base/net/service_manager.h"
 #include "sidecar/process.h"
-#include <stdio.h>
-#include <unistd.h>
 
 #define COMPONENT "sidecar"
 
@@ -292,11 +290,14 @@ enum err sidecar_new(
 	return ERR_NONE;
 }
 
+bool sidecar_is_serving(const struct sidecar *sidecar)
+{
+	return !sidecar->take_over.is_open && !sidecar->has_handed_over;
+}
+
 void sidecar_note_serving(struct sidecar *sidecar)
 {
-	char state[64];
-	snprintf(state, sizeof(state), "MAINPID=%d\nREADY=1\n", (int)getpid());
-	service_manager_notify(state);
+	service_manager_ready();
 	if (sidecar->options.on_serving != NULL)
 		sidecar->options.on_serving(sidecar->options.arg);
 }

@@ -2,6 +2,7 @@
 #include "sidecar/sidecar_private.h"
 
 #include "base/core/log.h"
+#include "base/net/service_manager.h"
 #include <signal.h>
 
 /* How often the connections are counted while the process is ending. It ends after two polls in a row without a
@@ -89,6 +90,8 @@ static void end(struct sidecar *sidecar)
 		loop_stop(sidecar->loop);
 		return;
 	}
+	if (sidecar_is_serving(sidecar))
+		service_manager_stopping();
 	sidecar_drain(sidecar);
 	end_when_quiet(sidecar, config->drain_ms);
 	log_notice("sidecar", "ending when no connection is open, after %.1f s at the earliest, %.1f s at the latest",

@@ -213,6 +213,8 @@ void sidecar_take_over_rest(struct sidecar *sidecar);                           
 void sidecar_take_over_start(struct sidecar *sidecar);                                 /* the loop will run */
 void sidecar_take_over_stop(struct sidecar *sidecar);
 void sidecar_note_serving(struct sidecar *sidecar);
+/* Neither a process that prepares nor one that has handed over: the service manager hears of this one alone. */
+bool sidecar_is_serving(const struct sidecar *sidecar);
 
 /* sidecar_probes.c: the page of a probe; ends those that are under way */
 void sidecar_on_probe(void *sidecar, struct http_request *request);

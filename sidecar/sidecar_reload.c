@@ -1,6 +1,7 @@
 /* SIGHUP: settings are read again. Identity and workers borrow the first settings' texts, so that only what may change
  * moves over from the fresh ones. */
 #include "base/core/log.h"
+#include "base/net/service_manager.h"
 #include "base/settings/settings_reload.h"
 #include "sidecar/sidecar_private.h"
 
@@ -39,7 +40,7 @@ static settings_reload_apply_fn *const parts[NUM_SIDECAR_RELOAD_PARTS] = {
 	[RELOAD_LOG] = take_log,
 };
 
-void sidecar_reload(struct sidecar *sidecar)
+static void read_again(struct sidecar *sidecar)
 {
 	struct sidecar_config *fresh = sidecar->options.on_reload(sidecar->options.arg);
 	if (fresh == NULL)
@@ -48,4 +49,13 @@ void sidecar_reload(struct sidecar *sidecar)
 		&sidecar_settings, parts, NUM_SIDECAR_RELOAD_PARTS, "sidecar", sidecar, fresh};
 	settings_reload_commit(&reload, &sidecar->in_force, fresh->record);
 	sidecar_config_free(fresh);
+}
+
+void sidecar_reload(struct sidecar *sidecar)
+{
+	if (sidecar_is_serving(sidecar))
+		service_manager_reloading();
+	read_again(sidecar);
+	if (sidecar_is_serving(sidecar))
+		service_manager_ready();
 }

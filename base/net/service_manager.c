@@ -1,13 +1,17 @@
 #include "base/net/service_manager.h"
 
+#include "base/core/clock.h"
 #include "base/net/fd.h"
+#include <inttypes.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <unistd.h>
 
-void service_manager_notify(const char *state)
+static void notify(const char *state)
 {
 	struct sockaddr_un to = {.sun_family = AF_UNIX};
 	const char *path = getenv("NOTIFY_SOCKET");
@@ -22,4 +26,25 @@ void service_manager_notify(const char *state)
 		return;
 	(void)!sendto(fd, state, strlen(state), MSG_NOSIGNAL, (const struct sockaddr *)&to,
 		(socklen_t)(offsetof(struct sockaddr_un, sun_path) + len));
+}
+
+void service_manager_ready(void)
+{
+	char state[64];
+	snprintf(state, sizeof state, "MAINPID=%d\nREADY=1\n", (int)getpid());
+	notify(state);
+}
+
+/* MONOTONIC_USEC is not before the request, which may be of this millisecond. */
+void service_manager_reloading(void)
+{
+	char state[64];
+	snprintf(state, sizeof state, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64 "\n",
+		(clock_system.mono_ms(&clock_system) + 1) * 1000);
+	notify(state);
+}
+
+void service_manager_stopping(void)
+{
+	notify("STOPPING=1\n");
 }

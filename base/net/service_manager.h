@@ -1,5 +1,11 @@
-/* Notifies a service manager (sd_notify(3)): one datagram to the socket that NOTIFY_SOCKET names. */
+/* Notifies a service manager (sd_notify(3)): one datagram to the socket that NOTIFY_SOCKET names. Without that variable
+ * none of these does anything. Only the process that serves calls them: systemd takes the word of any process of a unit
+ * with NotifyAccess=all. */
 #pragma once
 
-/* One assignment per line, such as "READY=1\nMAINPID=1\n". Without NOTIFY_SOCKET it does nothing. */
-void service_manager_notify(const char *state);
+/* It accepts connections, or has read its settings again: READY=1, and MAINPID. */
+void service_manager_ready(void);
+/* Its settings are read again; service_manager_ready() follows, also where they have errors. */
+void service_manager_reloading(void);
+/* It ends by itself, as after a signal that the manager did not send. */
+void service_manager_stopping(void);

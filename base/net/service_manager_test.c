@@ -1,4 +1,5 @@
 #include "base/core/cleanup.h"
+#include "base/core/clock.h"
 #include "base/net/service_manager.h"
 #include <setjmp.h>
 #include <stdarg.h>
@@ -28,33 +29,59 @@ static int manager(const char *name)
 	return fd;
 }
 
+/* The one datagram that has come. */
+static const char *heard(int fd)
+{
+	static char got[128];
+	ssize_t len = recv(fd, got, sizeof got - 1, 0);
+	assert_true(len > 0);
+	got[len] = '\0';
+	return got;
+}
+
 static void the_manager_at_a_path_or_an_abstract_name_hears_it(_unused_ void **state)
 {
-	char folder[] = "/tmp/service_manager_test.XXXXXX", path[64], name[64];
+	char folder[] = "/tmp/service_manager_test.XXXXXX", path[64], name[64], expected[64];
 	assert_non_null(mkdtemp(folder));
 	snprintf(path, sizeof path, "%s/notify", folder);
 	snprintf(name, sizeof name, "@service_manager_test.%d", (int)getpid());
+	snprintf(expected, sizeof expected, "MAINPID=%d\nREADY=1\n", (int)getpid());
 	const char *const names[] = {path, name};
 	for (size_t i = 0; i < 2; i++) {
-		char got[32] = "";
 		int fd = manager(names[i]);
-		service_manager_notify("READY=1\n");
-		assert_int_equal(recv(fd, got, sizeof got - 1, 0), 8);
-		assert_string_equal(got, "READY=1\n");
+		service_manager_ready();
+		assert_string_equal(heard(fd), expected);
+		service_manager_stopping();
+		assert_string_equal(heard(fd), "STOPPING=1\n");
 		close(fd);
 	}
 	unlink(path);
 	rmdir(folder);
 }
 
+static void a_reload_is_not_before_its_request(_unused_ void **state)
+{
+	char name[64];
+	uint64_t at = 0, asked_ms = clock_system.mono_ms(&clock_system);
+	snprintf(name, sizeof name, "@service_manager_test.reload.%d", (int)getpid());
+	int fd = manager(name);
+	service_manager_reloading();
+	const char *got = heard(fd), *time = strstr(got, "MONOTONIC_USEC=");
+	assert_int_equal(strncmp(got, "RELOADING=1\n", 12), 0);
+	assert_non_null(time);
+	at = strtoull(time + strlen("MONOTONIC_USEC="), NULL, 10);
+	assert_true(at > asked_ms * 1000 && at < (asked_ms + 60000) * 1000);
+	close(fd);
+}
+
 static void without_a_manager_nothing_happens(_unused_ void **state)
 {
 	static const char *const names[] = {"", "@", "relative", "/nowhere/notify"};
 	unsetenv("NOTIFY_SOCKET");
-	service_manager_notify("READY=1\n");
+	service_manager_ready();
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
 		assert_int_equal(setenv("NOTIFY_SOCKET", names[i], 1), 0);
-		service_manager_notify("READY=1\n");
+		service_manager_ready();
 	}
 }
 
@@ -62,6 +89,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_manager_at_a_path_or_an_abstract_name_hears_it),
+		cmocka_unit_test(a_reload_is_not_before_its_request),
 		cmocka_unit_test(without_a_manager_nothing_happens),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

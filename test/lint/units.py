@@ -90,6 +90,12 @@ def times():
         yield "handfast-sidecar.service: expected TimeoutStopSec above drain_deadline (%d s)" % deadline
 
 
+def starts():
+    for package, unit in with_units():
+        if package.name in SETTINGS and unit["Type"] != ["notify"]:
+            yield "%s: expected Type=notify, since the program reports when it serves" % package.unit
+
+
 def with_units_by_name():
     return [(package.name, unit) for package, unit in with_units()]
 
@@ -102,7 +108,7 @@ def variables():
 
 
 def findings():
-    for check in (programs, folders, users, exits, times, variables):
+    for check in (programs, folders, users, exits, times, starts, variables):
         yield from check()
 
 
