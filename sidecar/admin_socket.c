@@ -75,9 +75,11 @@ static void run_command(struct admin_client *client, struct span keyword)
 		hand_over(client);
 		return;
 	}
-	const char *answer = answer_to(client->admin, keyword);
-	/* The line fits into the empty buffer of a socket; a client that does not read it loses it. */
-	(void)!send(client->fd, answer, strlen(answer), MSG_NOSIGNAL);
+	struct span answer = span_eq(keyword, SPAN_LITERAL(ADMIN_GIVEN))
+				     ? client->admin->options.given
+				     : span_of_str(answer_to(client->admin, keyword));
+	/* It fits into the empty buffer of a socket; a client that does not read it loses it. */
+	(void)!send(client->fd, answer.ptr, answer.len, MSG_NOSIGNAL);
 	client_close(client);
 }
 

@@ -1,10 +1,12 @@
 /* The admin socket, for commands that change something: a Unix socket (0600) for the sidecar's own user and root, which
- * SO_PEERCRED proves. Per connection one keyword ("drain", "quit", "release") and one line as answer; after "hand-over"
- * it is the sidecar's. Any other user is answered with a refusal. */
+ * SO_PEERCRED proves. Per connection one keyword ("drain", "quit", "release") and one line as answer; to "given" the
+ * bytes of base/settings/command_line/given.h; after "hand-over" it is the sidecar's. Any other user is answered with a
+ * refusal. */
 #pragma once
 
 #include "base/core/err.h"
 #include "base/core/loop.h"
+#include "base/core/span.h"
 #include "base/net/socket.h"
 
 enum admin_command { ADMIN_DRAIN, ADMIN_QUIT, ADMIN_RELEASE };
@@ -15,6 +17,7 @@ typedef const char *admin_command_fn(void *arg, enum admin_command command);
 /* Another process wants the listening sockets. The callee owns fd. */
 typedef void admin_hand_over_fn(void *arg, int fd, const struct peer_process *peer);
 #define ADMIN_HAND_OVER "hand-over"
+#define ADMIN_GIVEN     "given"
 
 struct admin_socket_options {
 	struct loop *loop;
@@ -23,6 +26,7 @@ struct admin_socket_options {
 	bool is_held; /* accepts nothing, and the file is another process's, until admin_socket_resume() */
 	admin_command_fn *on_command;
 	admin_hand_over_fn *on_hand_over;
+	struct span given; /* borrowed; the answer to ADMIN_GIVEN, GIVEN_MAX at most */
 	void *arg;
 };
 enum err admin_socket_new(

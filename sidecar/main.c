@@ -1,12 +1,15 @@
 /* handfast-sidecar: the data plane beside one workload. */
 #include "base/core/check.h"
 #include "base/core/log.h"
+#include "base/core/mem.h"
 #include "base/core/version.h"
 #include "base/net/fd.h"
+#include "base/settings/command_line/given.h"
 #include "base/settings/command_line/program_settings.h"
 #include "base/settings/settings_reload.h"
 #include "sidecar/commands.h"
 #include "sidecar/process.h"
+#include "sidecar/running.h"
 #include "sidecar/sidecar.h"
 #include "sidecar/versions.h"
 #include <errno.h>
@@ -50,16 +53,20 @@ static const struct cli_program program = {.name = "handfast-sidecar",
 	.release = HANDFAST_VERSION,
 	.put_versions = versions_put};
 
-/* Appends one line per error to *errors; NULL: there are errors. */
-static struct sidecar_config *read_config(const struct command_line *line, struct buf *errors)
+/* Appends one line per error to *errors; NULL: there are errors. is_sidecar: with all that a sidecar needs. */
+static struct sidecar_config *read_config_as(const struct command_line *line, bool is_sidecar, struct buf *errors)
 {
 	_cleanup_(settings_freep) struct settings *settings = program_settings_read(line, environ);
 	struct sidecar_config *config = NULL;
-	bool is_sidecar = command_line_is(line, "run") || command_line_is(line, "upgrade");
 	if ((is_sidecar ? sidecar_config_read : sidecar_config_read_for_command)(settings, &config) == ERR_NONE)
 		return config;
 	settings_errors_put(settings, errors);
 	return NULL;
+}
+
+static struct sidecar_config *read_config(const struct command_line *line, struct buf *errors)
+{
+	return read_config_as(line, command_line_is(line, "run") || command_line_is(line, "upgrade"), errors);
 }
 
 static struct sidecar_config *on_reload(void *arg)
@@ -96,11 +103,19 @@ static bool read_timeout(struct command_line *line, uint64_t *out_ms)
 	return false;
 }
 
+/* Read besides the variables of settings (sidecar/config_source.c). */
+static const char *const other_variables[] = {"SPIFFE_ENDPOINT_SOCKET", NULL};
+
 /* Adopts config. */
-static enum cli_exit run_with(const struct sidecar_options *options, struct sidecar_config *config)
+static enum cli_exit run_with(
+	struct sidecar_options *options, const struct command_line *line, struct sidecar_config *config)
 {
+	_cleanup_(buf_done) struct buf given = BUF_INIT(GIVEN_MAX);
 	struct sidecar *sidecar;
 	struct why why = {0};
+	if (given_encode(line, other_variables, &given) != ERR_NONE)
+		buf_clear(&given); /* too long to be handed over: an upgrade by hand is refused */
+	options->given = buf_span(&given);
 	enum err err = process_harden(&why);
 	if (err != ERR_NONE)
 		sidecar_config_free(config);
@@ -123,9 +138,40 @@ static enum cli_exit run(struct command_line *line, struct sidecar_config *confi
 		.takes_over = command_line_has(line, "take-over"),
 		.arg = line};
 	if (read_timeout(line, &options.take_over_ms))
-		return run_with(&options, config);
+		return run_with(&options, line, config);
 	sidecar_config_free(config);
 	return command_line_refuse(line);
+}
+
+/* --- upgrade by hand: with what the running sidecar was given, but for what is given here --- */
+
+/* Of the settings only the admin socket is known by now: what is missing may be the running sidecar's. NULL: they are
+ * wrong, which read_config() reports. */
+static char *admin_socket_of(const struct command_line *line)
+{
+	_cleanup_(buf_done) struct buf errors = BUF_INIT(CLI_ERRORS_MAX);
+	log_set_level(LOG_LEVEL_ERROR); /* warnings are logged when all is known */
+	struct sidecar_config *config = read_config_as(line, false, &errors);
+	log_set_level(LOG_LEVEL_NOTICE);
+	char *path = config == NULL ? NULL : TAKE_PTR(config->admin_socket);
+	if (config != NULL)
+		sidecar_config_free(config);
+	return path;
+}
+
+static enum err take_given(struct command_line *line, struct given *given, struct why *why)
+{
+	bool begins = command_line_is(line, "upgrade") && !line->checks_only && buf_len(&line->errors) == 0;
+	_cleanup_(mem_freep) char *path = begins ? admin_socket_of(line) : NULL;
+	if (path == NULL)
+		return ERR_NONE;
+	RETURN_IF_ERR(running_given(path, &given->bytes, why));
+	if (buf_len(&given->bytes) == 0) /* of a unit, which has it */
+		return ERR_NONE;
+	if (given_take(given, other_variables, line) == ERR_NONE)
+		return ERR_NONE;
+	return why_set(why, ERR_MALFORMED, "a running sidecar that hands over its settings",
+		"restart it instead, if its release has no command upgrade", "it answered with something else");
 }
 
 /* --- upgrade: the sidecar in a process of its own, and this one waits until it serves --- */
@@ -160,9 +206,8 @@ static enum cli_exit run_upgraded(struct command_line *line, struct sidecar_conf
 		.on_serving = on_serving,
 		.arg = &upgrade};
 	(void)setsid(); /* a terminal that closes does not end it */
-	(void)!chdir("/");
 	CHECK(read_timeout(line, &options.take_over_ms));
-	return run_with(&options, config);
+	return run_with(&options, line, config);
 }
 
 static enum cli_exit wait_for_upgraded(const struct command_line *line, pid_t pid, int result)
@@ -257,13 +302,18 @@ static void leave_caller(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
+	_cleanup_(given_done) struct given given = {.bytes = BUF_INIT(GIVEN_MAX)};
 	_cleanup_(command_line_done) struct command_line line;
+	struct why why = {0};
 	leave_caller(argc, argv);
 	log_open(program.name);
 	if (!command_line_begin(&program, argc, argv, &line))
 		return CLI_DONE;
 	if (command_line_is(&line, "run"))
 		mask_hangup();
+	enum err err = take_given(&line, &given, &why);
+	if (err != ERR_NONE)
+		return (int)command_line_fail(&line, err == ERR_DENIED ? err : ERR_UNAVAILABLE, &why);
 	struct sidecar_config *config = read_config(&line, &line.errors);
 	bool is_wrong = buf_len(&line.errors) > 0;
 	if (config != NULL && (is_wrong || line.checks_only))

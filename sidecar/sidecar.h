@@ -12,6 +12,7 @@ struct sidecar_options { /* all borrowed */
 	const char *settings_file; /* which stays readable, for on_reload; NULL: none */
 	/* Reads the settings again, for SIGHUP; NULL: they have errors, which it has logged, and the old ones stay. */
 	struct sidecar_config *(*on_reload)(void *arg);
+	struct span given;     /* what another process begins with that upgrades this one by hand (given.h) */
 	bool takes_over;       /* from the sidecar that answers at the admin socket */
 	bool uses_its_output;  /* standard output and error become those of that sidecar */
 	uint64_t take_over_ms; /* it serves within this time, SIDECAR_TAKE_OVER_MAX_MS at most, or fails, and changes

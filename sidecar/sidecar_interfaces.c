@@ -52,6 +52,7 @@ enum err sidecar_interfaces_open(struct sidecar *sidecar, struct why *why)
 		.is_held = sidecar->take_over.is_open,
 		.on_command = on_command,
 		.on_hand_over = sidecar_on_hand_over,
+		.given = sidecar->options.given,
 		.arg = sidecar};
 	struct admin_pages pages = sidecar_pages(sidecar);
 	struct why socket_why = {0};

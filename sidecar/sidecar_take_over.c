@@ -5,10 +5,10 @@
 #include "base/core/mem.h"
 #include "base/net/fd.h"
 #include "base/net/passed_sockets.h"
+#include "sidecar/running.h"
 #include "sidecar/sidecar_private.h"
 #include <errno.h>
 #include <stdio.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -16,65 +16,6 @@
 enum { POLL_MS = 20, ANSWER_MS = 5000 };
 
 static const char expected[] = "a running sidecar of this host that hands over its listening sockets";
-
-enum { CGROUP_MAX = 4096 };
-
-/* The unit in the lines of /proc/PID/cgroup, "0::/system.slice/NAME.service"; "": none. */
-static void unit_of(const char *lines, char *out, size_t cap)
-{
-	static const char ending[] = ".service";
-	const char *end = strstr(lines, ending), *start = end;
-	out[0] = '\0';
-	while (start != NULL && start > lines && start[-1] != '/' && start[-1] != '\n')
-		start--;
-	if (start != NULL)
-		snprintf(out, cap, "%.*s", (int)(end - start + (ptrdiff_t)sizeof(ending) - 1), start);
-}
-
-/* A service manager takes a unit for ended whose main process ends, if the next one is not of that unit. */
-static enum err same_unit(pid_t pid, struct why *why)
-{
-	_cleanup_(buf_done) struct buf own = BUF_INIT(CGROUP_MAX), theirs = BUF_INIT(CGROUP_MAX);
-	_cleanup_(mem_freep) char *path = mem_printf("/proc/%d/cgroup", (int)pid);
-	char unit[128], own_unit[128];
-	if (fd_read_file("/proc/self/cgroup", CGROUP_MAX - 1, &own, NULL) != ERR_NONE ||
-		fd_read_file(path, CGROUP_MAX - 1, &theirs, NULL) != ERR_NONE)
-		return ERR_NONE; /* not known */
-	unit_of(buf_cstr(&theirs), unit, sizeof(unit));
-	unit_of(buf_cstr(&own), own_unit, sizeof(own_unit));
-	if (unit[0] == '\0' || strcmp(unit, own_unit) == 0)
-		return ERR_NONE;
-	_cleanup_(mem_freep) char *fix = mem_printf("systemctl reload %s", unit);
-	return why_set(why, ERR_CONFLICT, "a process of the same unit as the running sidecar", fix,
-		"the running sidecar belongs to the unit %s", unit);
-}
-
-static enum err same_place(const struct peer_process *peer, struct why *why)
-{
-	struct rlimit own, theirs;
-	RETURN_IF_ERR(same_unit(peer->pid, why));
-	if (getrlimit(RLIMIT_NOFILE, &own) != 0 || prlimit(peer->pid, RLIMIT_NOFILE, NULL, &theirs) != 0 ||
-		own.rlim_max >= theirs.rlim_cur)
-		return ERR_NONE;
-	return why_set(why, ERR_LIMIT, "as many open files as the running sidecar may have",
-		"raise the limit: ulimit -Hn, or LimitNOFILE=", "this process may have %llu open files, that one %llu",
-		(unsigned long long)own.rlim_max, (unsigned long long)theirs.rlim_cur);
-}
-
-/* With another user the rules would redirect what this one sends, and it could not open the other's files. */
-static enum err same_user(int fd, struct why *why)
-{
-	struct peer_process peer;
-	enum err err = socket_peer_process(fd, &peer);
-	if (err != ERR_NONE)
-		return why_set(why, err, expected, "run it where the other sidecar runs",
-			"the other end of the admin socket is not a process of this host");
-	if (peer.uid == geteuid())
-		return same_place(&peer, why);
-	return why_set(why, ERR_DENIED, "the user of the running sidecar",
-		"run it as that user, for instance by `systemctl reload` of its unit",
-		"the running sidecar has uid %u, and this process %u", (unsigned)peer.uid, (unsigned)geteuid());
-}
 
 static enum err ask(int fd, struct passed_sockets **out, struct why *why)
 {
@@ -89,8 +30,7 @@ enum err sidecar_take_over_begin(struct sidecar *sidecar, struct why *why)
 {
 	struct sidecar_take_over *take_over = &sidecar->take_over;
 	_cleanup_fd_ int fd = -1;
-	RETURN_IF_ERR(socket_connect_unix(sidecar->config->admin_socket, &fd, why));
-	RETURN_IF_ERR(same_user(fd, why));
+	RETURN_IF_ERR(running_connect(sidecar->config->admin_socket, &fd, why));
 	RETURN_IF_ERR(ask(fd, &take_over->sockets, why));
 	if (sidecar->options.uses_its_output) {
 		RETURN_IF_ERR(passed_sockets_use_outputs(take_over->sockets, why));

@@ -129,7 +129,7 @@ ELSEWHERE = {
     UPGRADE: {
         "apt-get install -y ./packages/handfast-": ("test/debian/run.py", "an_upgrade_keeps_settings_state_and_connections"),
         "setpriv --reuid 1337 --regid 1337 --clear-groups handfast-sidecar upgrade": (
-            "test/integration/340_a_sidecar_is_upgraded_in_place.py", '"$0" upgrade --config'),
+            "test/integration/347_an_upgrade_by_hand_keeps_what_was_given.py", '"upgrade", "--admin_socket"'),
         "systemctl kill -s HUP --kill-whom=main handfast-sidecar": (
             "test/debian/run.py", "systemctl kill -s HUP --kill-whom=main handfast-sidecar"),
     },

@@ -1,0 +1,95 @@
+#include "sidecar/running.h"
+
+#include "base/core/cleanup.h"
+#include "base/core/mem.h"
+#include "sidecar/admin_socket.h"
+#include <fcntl.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+/* cmocka requires the headers above */
+#include <cmocka.h>
+
+enum { GIVEN = 60000 };
+
+static void the_unit_is_in_the_cgroup(_unused_ void **state)
+{
+	static const struct {
+		const char *lines, *unit;
+	} rows[] = {
+		{"0::/system.slice/handfast-sidecar.service\n", "handfast-sidecar.service"},
+		{"1:name=systemd:/system.slice/a.service\n0::/system.slice/a.service\n", "a.service"},
+		{"0::/user.slice/user-0.slice/session-1.scope\n", ""},
+		{"0::/\n", ""},
+		{"", ""},
+		{"b.service", "b.service"},
+	};
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		char unit[64];
+		running_unit_of(rows[i].lines, unit, sizeof(unit));
+		assert_string_equal(unit, rows[i].unit);
+	}
+	char cut[4];
+	running_unit_of("0::/long.service", cut, sizeof(cut));
+	assert_string_equal(cut, "lon");
+}
+
+static void answer(const char *path, struct span given, int listens)
+{
+	const struct admin_socket_options options = {.loop = loop_new(&clock_system), .path = path, .given = given};
+	struct admin_socket *admin;
+	if (admin_socket_new(&options, &admin, NULL) == ERR_NONE && write(listens, "1", 1) == 1)
+		loop_run(options.loop);
+	_exit(1);
+}
+
+/* A sidecar in a process of its own, which listens when this returns. */
+static pid_t answering(const char *path, struct span given)
+{
+	int ends[2];
+	char byte;
+	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+	pid_t pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0)
+		answer(path, given, ends[1]);
+	close(ends[1]);
+	assert_int_equal(read(ends[0], &byte, 1), 1);
+	close(ends[0]);
+	return pid;
+}
+
+static void all_of_what_it_was_given_comes(_unused_ void **state)
+{
+	char folder[] = "/tmp/running_test.XXXXXX";
+	assert_non_null(mkdtemp(folder));
+	_cleanup_(mem_freep) char *path = mem_printf("%s/sock", folder);
+	_cleanup_(mem_freep) char *text = mem_printf("%*s", GIVEN, "x");
+	_cleanup_(buf_done) struct buf got = BUF_INIT(GIVEN), small = BUF_INIT(100);
+	struct why why = {0};
+	pid_t pid = answering(path, span_of(text, GIVEN));
+	assert_int_equal(running_given(path, &got, &why), ERR_NONE);
+	assert_true(span_eq(buf_span(&got), span_of(text, GIVEN)));
+	assert_int_equal(running_given(path, &small, &why), ERR_LIMIT);
+	kill(pid, SIGKILL);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	assert_int_equal(running_given(path, &got, &why), ERR_REFUSED);
+	unlink(path);
+	rmdir(folder);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_unit_is_in_the_cgroup),
+		cmocka_unit_test(all_of_what_it_was_given_comes),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
