@@ -165,6 +165,8 @@ static void make_identity(struct test_server *server)
 	leaf.subject = "kube-apiserver";
 	leaf.names[0] = (struct test_name){TEST_NAME_IP, SPAN_LITERAL("\x7f\x00\x00\x01")};
 	leaf.purposes = TEST_EKU_SERVER;
+	root.not_before_s = leaf.not_before_s = 0; /* for a client whose clock is the host's, too */
+	root.not_after_s = leaf.not_after_s = 2 * TEST_NOW_S;
 	_cleanup_(test_cert_freep) struct test_cert *authority = test_cert_new(&root, NULL);
 	_cleanup_(test_cert_freep) struct test_cert *cert = test_cert_new(&leaf, authority);
 	_cleanup_(private_key_unrefp) struct private_key *key = test_cert_key(cert);

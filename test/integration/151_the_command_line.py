@@ -120,7 +120,7 @@ def finding_o2_each_page_and_each_command_to_a_sidecar(story):
     expect_in("  certificate %s until " % identity_of("client"), _ask(story, "certs").stdout, "the SVID's line")
     expect_eq(json.loads(_ask(story, "certs", "--output", "json").stdout)["identity"]["id"], identity_of("client"), "certs")
     expect_eq(_ask(story, "why").stdout, "no failures\n", "why")
-    expect_eq(json.loads(_ask(story, "why", "--output=json").stdout), {"failures": []}, "why")
+    expect_eq(json.loads(_ask(story, "why", "--output=json").stdout), {"failures": [], "num_left_out": 0}, "why")
     control = "http://%s:15014" % story.mesh.control.host.ipv4
     for page in ("/healthz/ready", "/healthz/live", "/metrics"):
         expect_eq(story.mesh.control.host.http(control + page)[0], 200, "the control plane's " + page)

@@ -294,8 +294,6 @@ TESTED_ELSEWHERE = {
     "control/serve/signer_watch.c": "test/integration/154_a_degraded_control_plane.py",
     # Internal to the store.
     "control/store/database.c": "control/store/store_test.c",
-    # Over TLS, to a real server.
-    "base/rpc/web_dial.c": "base/kube/kube_client_test.c",
     # BoringSSL calls it.
     "base/tls/socket_bio.c": "base/tls/tls_session_test.c",
     # A file of settings, its overlays and its values: as the programs read them.
@@ -304,7 +302,6 @@ TESTED_ELSEWHERE = {
     "base/settings/settings_overlay.c": "base/settings/settings_test.c",
     "base/settings/settings_yaml.c": "base/settings/settings_test.c",
     # What a program prints: as a shell and man(1) read it.
-    "base/settings/command_line/command_line_report.c": "base/settings/command_line/command_line_test.c",
     "base/settings/command_line/completion.c": "test/integration/273_the_command_line_in_a_shell.py",
     "base/settings/command_line/completion_bash.c": "test/integration/273_the_command_line_in_a_shell.py",
     "base/settings/command_line/completion_fish.c": "test/integration/273_the_command_line_in_a_shell.py",
