@@ -37,6 +37,8 @@ VALUES = [
     ("federation.partners", "[]", "Partners, as federation.partners of the settings: a YAML list, on one line."),
     ("federation.entries", "[]", "Where workloads outside of the cluster are, as entries of the settings: a YAML list, on one line."),
     ("policy.defaultMode", "permissive", "Inbound mode where no workload's own applies: off, permissive or strict."),
+    ("page.tokenFile", "", "/etc/handfast-page/token, the key `token` of the Secret handfast-page: it opens the operators' page; without it there is none."),
+    ("page.port", "15018", "The page's port, on 127.0.0.1 of each replica: for kubectl port-forward."),
     ("interception", "redirect", "The mode of pods that have none by annotation, nor their namespace: redirect or tproxy."),
     ("cni.enabled", "false", "Interception rules by the CNI plugin handfast-cni, in place of an init container with NET_ADMIN."),
     ("cni.binDir", "/opt/cni/bin", "The container runtime's folder of CNI plugins, on the nodes."),

@@ -121,6 +121,8 @@ ELSEWHERE = {
         "kubectl label namespace shop handfast.dev/inject-": (
             "test/kube/stories/010_install_to_the_first_encrypted_call.py", "handfast.dev/inject-"),
         "kubectl delete": ("test/kube/kube_cluster/install.py", '"delete"'),
+        "kubectl -n handfast-system create secret": ("test/kube/stories/031_the_operators_page.py", '"create", "secret", "generic"'),
+        "kubectl -n handfast-system get secret": ("test/kube/stories/031_the_operators_page.py", '"port-forward", to'),
     },
     CONTROL_PLANES: {
         "(umask 077; openssl rand -base64 24 >/etc/handfast/keys.passphrase": ("test/harness/handfast_harness/control_planes.py", '"export", "--to"'),
