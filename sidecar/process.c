@@ -3,6 +3,7 @@
 #include "base/core/check.h"
 #include "base/net/fd.h"
 #include "base/net/socket.h"
+#include "base/sandbox/sandbox.h"
 #include "sidecar/route/original_dst.h"
 #include <errno.h>
 #include <link.h>
@@ -30,14 +31,7 @@ static const uint32_t NET_RAW = 1u << CAP_NET_RAW;
 enum err process_harden(struct why *why)
 {
 	(void)signal(SIGPIPE, SIG_IGN);
-	if (prctl(PR_SET_DUMPABLE, 0) != 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
-		return why_set(why, err_from_errno(errno), "a process without core dumps and new privileges",
-			"check for a seccomp profile that forbids prctl", "prctl failed: %m");
-	struct rlimit none = {0};
-	if (setrlimit(RLIMIT_CORE, &none) != 0)
-		return why_set(why, err_from_errno(errno), "a core file limit of 0", "check the resource limits",
-			"setrlimit(RLIMIT_CORE) failed: %m");
-	return ERR_NONE;
+	return sandbox_close(why);
 }
 
 static bool may_use_other_sources(void)

@@ -1,6 +1,7 @@
 #include "base/sandbox/sandbox.h"
 #include "base/core/cleanup.h"
 #include <errno.h>
+#include <linux/capability.h>
 #include <linux/netlink.h>
 #include <net/if.h>
 #include <sched.h>
@@ -9,10 +10,25 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
-enum group { GROUP_ALL = 1, GROUP_NETWORK = 2, GROUP_CONTROL = 4, GROUP_RULES = 8 };
+enum group {
+	GROUP_ALL = 1,
+	GROUP_NETWORK = 2,
+	GROUP_CONTROL = 4,
+	GROUP_RULES = 8,
+	GROUP_START = 16,
+	GROUP_FOREIGN = 32,
+	GROUP_ENDS = 64, /* not allowed, but distinguished */
+	GROUP_SIGNALS = 128,
+	GROUP_NAMESPACE = 256,
+	GROUP_WATCH = 512,
+};
+
+static const uint32_t MISSING = SCMP_ACT_ERRNO(ENOSYS);
 
 static const struct {
 	int number;
@@ -23,30 +39,31 @@ static const struct {
 #undef CALLS
 };
 
-static unsigned groups_of(enum sandbox_role role)
-{
-	switch (role) {
-	case SANDBOX_SIDECAR:
-	case SANDBOX_COMMAND:
-		return GROUP_ALL | GROUP_NETWORK;
-	case SANDBOX_CONTROL:
-		return GROUP_ALL | GROUP_NETWORK | GROUP_CONTROL;
-	case SANDBOX_RULES:
-		return GROUP_ALL | GROUP_NETWORK | GROUP_RULES;
-	case SANDBOX_SIGNER:
-		return GROUP_ALL;
-	}
-	return GROUP_ALL;
-}
+#define NETWORK (GROUP_ALL | GROUP_NETWORK)
+#define RULES   (NETWORK | GROUP_RULES | GROUP_SIGNALS)
+#define PARENT  (NETWORK | GROUP_CONTROL | GROUP_SIGNALS | GROUP_START)
+
+static const unsigned groups_of[] = {
+	[SANDBOX_SIDECAR] = NETWORK,
+	[SANDBOX_CONTROL] = NETWORK | GROUP_CONTROL,
+	[SANDBOX_SIGNER] = GROUP_ALL,
+	[SANDBOX_AGENT] = NETWORK | GROUP_CONTROL | GROUP_WATCH,
+	[SANDBOX_COMMAND] = NETWORK,
+	[SANDBOX_NOTIFIER] = NETWORK | GROUP_SIGNALS,
+	[SANDBOX_RULES] = RULES,
+	[SANDBOX_PARENT] = PARENT,
+	[SANDBOX_STARTER] = PARENT | GROUP_RULES | GROUP_NAMESPACE,
+	[SANDBOX_MODULE] = NETWORK | GROUP_CONTROL | GROUP_WATCH | GROUP_FOREIGN,
+};
 
 /* Each returns 0 or a negative errno, like libseccomp. */
 
-static int allow_listed(scmp_filter_ctx filter, unsigned groups)
+static int add_listed(scmp_filter_ctx filter, unsigned groups, uint32_t action)
 {
 	int result = 0;
 	for (size_t i = 0; i < sizeof calls / sizeof calls[0] && result == 0; i++)
 		if ((calls[i].group & groups) != 0)
-			result = seccomp_rule_add(filter, SCMP_ACT_ALLOW, calls[i].number, 0);
+			result = seccomp_rule_add(filter, action, calls[i].number, 0);
 	return result;
 }
 
@@ -99,38 +116,88 @@ static int allow_sockets(scmp_filter_ctx filter)
 				     filter, SCMP_ACT_ALLOW, SCMP_SYS(socketpair), 1, SCMP_A0(SCMP_CMP_EQ, AF_UNIX));
 }
 
-/* Nftables by netlink, number and flags of an interface, a copy of the process in the same namespaces, and code of
- * libraries that are loaded when a name is looked up: of files, never writable. */
+/* Of libraries that are loaded: of files, never writable. */
+static int allow_code(scmp_filter_ctx filter)
+{
+	const struct scmp_arg_cmp is_code = SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC | PROT_WRITE, PROT_EXEC);
+	return seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1, &is_code);
+}
+
+/* A copy of the process in the same namespaces. */
+static int allow_processes(scmp_filter_ctx filter)
+{
+	const unsigned long namespaces = CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER |
+					 CLONE_NEWPID | CLONE_NEWNET;
+	return seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1, SCMP_A0(SCMP_CMP_MASKED_EQ, namespaces, 0));
+}
+
+/* Nftables by netlink, number and flags of an interface. */
 static int allow_rules(scmp_filter_ctx filter)
 {
 	static const unsigned long ioctls[] = {SIOCGIFFLAGS, SIOCGIFINDEX, SIOCGIFNAME};
-	const struct scmp_arg_cmp is_code = SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC | PROT_WRITE, PROT_EXEC);
-	const unsigned long namespaces = CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER |
-					 CLONE_NEWPID | CLONE_NEWNET;
 	int result = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 2, SCMP_A0(SCMP_CMP_EQ, AF_NETLINK),
 		SCMP_A2(SCMP_CMP_EQ, NETLINK_NETFILTER));
-	if (result == 0)
-		result = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1, &is_code);
 	for (size_t i = 0; i < sizeof ioctls / sizeof ioctls[0] && result == 0; i++)
 		result = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1, SCMP_A1(SCMP_CMP_EQ, ioctls[i]));
-	if (result == 0) /* the C library's list of capabilities */
-		result = seccomp_rule_add(
-			filter, SCMP_ACT_ALLOW, SCMP_SYS(prctl), 1, SCMP_A0(SCMP_CMP_EQ, PR_CAPBSET_READ));
+	return result != 0 ? result /* the C library's list of capabilities */
+			   : seccomp_rule_add(
+				     filter, SCMP_ACT_ALLOW, SCMP_SYS(prctl), 1, SCMP_A0(SCMP_CMP_EQ, PR_CAPBSET_READ));
+}
+
+/* A started program, or a child process, restricts itself further. */
+static int allow_start(scmp_filter_ctx filter)
+{
+	static const unsigned long prctls[] = {
+		PR_SET_NO_NEW_PRIVS, PR_GET_NO_NEW_PRIVS, PR_GET_SECCOMP, PR_SET_DUMPABLE};
+	int result = 0;
+	for (size_t i = 0; i < sizeof prctls / sizeof prctls[0] && result == 0; i++)
+		result = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(prctl), 1, SCMP_A0(SCMP_CMP_EQ, prctls[i]));
+	return result;
+}
+
+/* A network namespace that another process opened, and an interface there that is set up. */
+static int allow_namespace(scmp_filter_ctx filter)
+{
+	int result = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(setns), 1, SCMP_A1(SCMP_CMP_EQ, CLONE_NEWNET));
 	return result != 0 ? result
-			   : seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1,
-				     SCMP_A0(SCMP_CMP_MASKED_EQ, namespaces, 0));
+			   : seccomp_rule_add(
+				     filter, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1, SCMP_A1(SCMP_CMP_EQ, SIOCSIFFLAGS));
+}
+
+/* Every ioctl() but those of terminals ('T' in the second byte), by which input is injected (TIOCSTI, TIOCLINUX): a
+ * token's driver has requests of its own. One rule per bit that can differ: the kernel takes 32 bits of the register,
+ * so a comparison of the whole one could be passed by. And the events of devices that come and go. */
+static int allow_foreign(scmp_filter_ctx filter)
+{
+	enum { TYPE_SHIFT = 8, TYPE_BITS = 8, TYPE_TERMINAL = 'T' };
+	int result = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 2, SCMP_A0(SCMP_CMP_EQ, AF_NETLINK),
+		SCMP_A2(SCMP_CMP_EQ, NETLINK_KOBJECT_UEVENT));
+	for (unsigned i = 0; i < TYPE_BITS && result == 0; i++) {
+		const scmp_datum_t bit = 1u << (TYPE_SHIFT + i), terminal = (scmp_datum_t)TYPE_TERMINAL << TYPE_SHIFT;
+		result = seccomp_rule_add(
+			filter, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1, SCMP_A1(SCMP_CMP_MASKED_EQ, bit, ~terminal & bit));
+	}
+	return result;
 }
 
 /* Threads, no new processes. The arguments of clone3() are in memory, which a filter cannot read: when it is missing
  * the C library uses clone(). */
-static int allow_threads(scmp_filter_ctx filter)
+static int allow_threads(scmp_filter_ctx filter, uint32_t otherwise)
 {
 	int result = seccomp_rule_add(
 		filter, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1, SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, CLONE_THREAD));
-	return result != 0 ? result : seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
+	return result != 0 || otherwise == MISSING ? result : seccomp_rule_add(filter, MISSING, SCMP_SYS(clone3), 0);
 }
 
-static int load(scmp_filter_ctx filter, unsigned groups)
+static const struct {
+	unsigned groups;
+	int (*allow)(scmp_filter_ctx filter);
+} by_arguments[] = {{GROUP_ALL, allow_memory}, {GROUP_ALL, allow_own_process}, {GROUP_ALL, allow_requests},
+	{GROUP_NETWORK, allow_sockets}, {GROUP_RULES | GROUP_FOREIGN, allow_code},
+	{GROUP_RULES | GROUP_START, allow_processes}, {GROUP_RULES, allow_rules}, {GROUP_START, allow_start},
+	{GROUP_NAMESPACE, allow_namespace}, {GROUP_FOREIGN, allow_foreign}};
+
+static int load(scmp_filter_ctx filter, unsigned groups, uint32_t otherwise)
 {
 	int result = seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
 	if (result == 0)
@@ -138,19 +205,14 @@ static int load(scmp_filter_ctx filter, unsigned groups)
 	if (result == 0) /* else older kernels disable speculation for the process, which costs a third of the speed */
 		result = seccomp_attr_set(filter, SCMP_FLTATR_CTL_SSB, 1);
 	if (result == 0)
-		result = allow_listed(filter, groups);
-	if (result == 0)
-		result = allow_memory(filter);
-	if (result == 0)
-		result = allow_own_process(filter);
-	if (result == 0)
-		result = allow_requests(filter);
+		result = add_listed(filter, groups, SCMP_ACT_ALLOW);
+	if (result == 0 && otherwise != SCMP_ACT_KILL_PROCESS)
+		result = add_listed(filter, GROUP_ENDS, SCMP_ACT_KILL_PROCESS);
 	if (result == 0 && (groups & GROUP_NETWORK) != 0)
-		result = allow_sockets(filter);
-	if (result == 0 && (groups & GROUP_NETWORK) != 0)
-		result = allow_threads(filter);
-	if (result == 0 && (groups & GROUP_RULES) != 0)
-		result = allow_rules(filter);
+		result = allow_threads(filter, otherwise);
+	for (size_t i = 0; i < sizeof by_arguments / sizeof by_arguments[0] && result == 0; i++)
+		if ((by_arguments[i].groups & groups) != 0)
+			result = by_arguments[i].allow(filter);
 	return result != 0 ? result : seccomp_load(filter);
 }
 
@@ -181,8 +243,10 @@ enum err sandbox_enter(enum sandbox_role role, struct why *why)
 	static const char expected[] = "a kernel that restricts the process's system calls (seccomp)";
 	if (!sandbox_is_built_in())
 		return ERR_NONE;
-	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_KILL_PROCESS);
-	int result = filter == NULL ? -ENOMEM : load(filter, groups_of(role));
+	/* Foreign code asks for calls to learn what the kernel has. */
+	const uint32_t otherwise = role == SANDBOX_MODULE ? MISSING : SCMP_ACT_KILL_PROCESS;
+	scmp_filter_ctx filter = seccomp_init(otherwise);
+	int result = filter == NULL ? -ENOMEM : load(filter, groups_of[role], otherwise);
 	if (filter != NULL)
 		seccomp_release(filter);
 	if (result == 0)
@@ -190,4 +254,24 @@ enum err sandbox_enter(enum sandbox_role role, struct why *why)
 	return why_set(why, ERR_UNSUPPORTED, expected,
 		"check whether the container's seccomp profile forbids seccomp()",
 		"cannot install the system call filter: %s", strerror(-result));
+}
+
+enum err sandbox_close(struct why *why)
+{
+	const struct rlimit none = {0, 0};
+	if (prctl(PR_SET_DUMPABLE, 0) == 0 && setrlimit(RLIMIT_CORE, &none) == 0 &&
+		prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0)
+		return ERR_NONE;
+	return why_set(why, ERR_SYSTEM, "a process without core dumps and new privileges",
+		"check for a seccomp profile that forbids prctl", "prctl failed: %m");
+}
+
+enum err sandbox_drop_capabilities(struct why *why)
+{
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+	const struct __user_cap_data_struct none[2] = {0};
+	if (syscall(SYS_capset, &header, none) == 0)
+		return ERR_NONE;
+	return why_set(why, ERR_SYSTEM, "a process that may give up its capabilities",
+		"check for a seccomp profile that forbids capset", "capset failed: %m");
 }

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <linux/netlink.h>
 #include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -11,9 +12,13 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/resource.h>
+#include <sys/shm.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -140,6 +145,26 @@ static void fork_and_ask_for_rules(void)
 		_exit(CHILD_WRONG);
 }
 
+static void enter_a_namespace(void)
+{
+	syscall(SYS_setns, -1L, (long)CLONE_NEWNET);
+}
+
+static void mount_a_folder(void)
+{
+	syscall(SYS_mount, "/tmp", "/tmp", NULL, (long)MS_BIND, NULL);
+}
+
+static void enter_a_mount_namespace(void)
+{
+	syscall(SYS_setns, -1L, (long)CLONE_NEWNS);
+}
+
+static void fork_into_a_namespace(void)
+{
+	syscall(SYS_clone, (long)(CLONE_NEWUSER | SIGCHLD), NULL, NULL, NULL, NULL);
+}
+
 static void assert_fine(enum sandbox_role role, act_fn *act)
 {
 	int status = status_of(role, act);
@@ -160,7 +185,7 @@ static void finding_l13_a_forbidden_call_ends_the_process(void **state)
 		load_a_program_into_the_kernel, queue_calls_past_the_filter, make_a_file_of_memory, map_code,
 		change_user, end_another_process, end_another_process_by_its_thread, limit_another_process,
 		read_another_process, take_a_descriptor_of_another_process, inject_input, open_a_raw_socket,
-		listen_to_the_wire};
+		listen_to_the_wire, enter_a_namespace, mount_a_folder};
 	(void)state;
 	for (size_t i = 0; i < sizeof acts / sizeof acts[0]; i++)
 		for (unsigned role = SANDBOX_SIDECAR; role <= SANDBOX_COMMAND; role++)
@@ -180,27 +205,7 @@ static void finding_l13_the_rules_are_written_without_other_powers(void **state)
 	assert_fine(SANDBOX_RULES, fork_and_ask_for_rules);
 }
 
-/* --- allowed to all roles, for the own process --- */
-
-static void ask_for_the_own_limits(void)
-{
-	struct rlimit limit;
-	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
-		_exit(CHILD_WRONG);
-}
-
-static void ends_itself_by_abort_and_knows_its_limits(void **state)
-{
-	(void)state;
-	for (unsigned role = SANDBOX_SIDECAR; role <= SANDBOX_SIGNER; role++) {
-		int status = status_of((enum sandbox_role)role, abort);
-		assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
-		status = status_of((enum sandbox_role)role, ask_for_the_own_limits);
-		assert_true(WIFEXITED(status) && WEXITSTATUS(status) == CHILD_FINE);
-	}
-}
-
-/* --- forbidden to some roles --- */
+/* --- allowed to some roles --- */
 
 static void open_a_socket(void)
 {
@@ -246,6 +251,194 @@ static void read_a_file(void)
 	int fd = open("/proc/self/status", O_RDONLY | O_CLOEXEC);
 	if (fd < 0 || read(fd, &byte, 1) != 1 || close(fd) != 0)
 		_exit(CHILD_WRONG);
+}
+
+/* --- processes that start others --- */
+
+/* What the dynamic linker does, and a program. */
+static void start_a_program(void)
+{
+	char path[] = "/bin/true", *argv[] = {path, NULL};
+	int status;
+	pid_t child = fork();
+	if (child == 0)
+		execve(path, argv, argv + 1);
+	if (child < 0 || waitpid(child, &status, 0) != child || !WIFEXITED(status) || WEXITSTATUS(status) != 0)
+		_exit(CHILD_WRONG);
+}
+
+static void ask_for_a_namespace(void)
+{
+	if (setns(-1, CLONE_NEWNET) == 0 || errno != EBADF)
+		_exit(CHILD_WRONG);
+}
+
+static void restrict_itself_further(void)
+{
+	struct why why;
+	if (sandbox_close(&why) != ERR_NONE || sandbox_enter(SANDBOX_RULES, &why) != ERR_NONE)
+		_exit(CHILD_WRONG);
+	fork_and_ask_for_rules();
+}
+
+static void restrict_itself_further_and_enter_a_namespace(void)
+{
+	restrict_itself_further();
+	ask_for_a_namespace();
+}
+
+static void what_starts_programs_has_no_other_powers(void **state)
+{
+	static act_fn *const acts[] = {inspect_a_process, make_a_namespace, load_a_program_into_the_kernel,
+		queue_calls_past_the_filter, make_a_file_of_memory, limit_another_process, read_another_process,
+		take_a_descriptor_of_another_process, inject_input, open_a_raw_socket, listen_to_the_wire,
+		enter_a_mount_namespace, mount_a_folder, fork_into_a_namespace};
+	(void)state;
+	for (size_t i = 0; i < sizeof acts / sizeof acts[0]; i++)
+		assert_killed(SANDBOX_STARTER, acts[i]);
+	assert_fine(SANDBOX_STARTER, start_a_program);
+	assert_fine(SANDBOX_STARTER, ask_for_a_namespace);
+	assert_fine(SANDBOX_STARTER, restrict_itself_further);
+	assert_killed(SANDBOX_STARTER, restrict_itself_further_and_enter_a_namespace);
+	assert_killed(SANDBOX_PARENT, ask_for_a_namespace);
+	assert_killed(SANDBOX_PARENT, fork_and_ask_for_rules);
+}
+
+static void signal_the_parent(void)
+{
+	if (kill(getppid(), 0) != 0)
+		_exit(CHILD_WRONG);
+}
+
+static void what_notifies_sends_signals_alone(void **state)
+{
+	static act_fn *const acts[] = {
+		run_another_program, fork_a_process, end_another_process_by_its_thread, limit_another_process};
+	(void)state;
+	assert_fine(SANDBOX_NOTIFIER, signal_the_parent);
+	for (size_t i = 0; i < sizeof acts / sizeof acts[0]; i++)
+		assert_killed(SANDBOX_NOTIFIER, acts[i]);
+}
+
+/* --- a vendor's library --- */
+
+static void assert_missing(enum sandbox_role role, act_fn *act)
+{
+	int status = status_of(role, act);
+	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == ENOSYS);
+}
+
+static void fork_and_report(void)
+{
+	if (fork() < 0)
+		_exit(errno);
+}
+
+static void make_a_file_of_memory_and_report(void)
+{
+	if (syscall(SYS_memfd_create, "x", 0L) < 0)
+		_exit(errno);
+}
+
+static void map_code_and_report(void)
+{
+	if (mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == MAP_FAILED)
+		_exit(errno);
+}
+
+static void inject_input_and_report(void)
+{
+	/* The kernel takes the lower half of the register. */
+	if (syscall(SYS_ioctl, 0L, 0x100005412L /* TIOCSTI */, "x") < 0)
+		_exit(errno);
+}
+
+static void ask_a_device(void)
+{
+	if (ioctl(-1, 0x80045500L /* of USB */, NULL) == 0 || errno != EBADF || ioctl(-1, TCGETS, NULL) == 0 ||
+		errno != EBADF)
+		_exit(CHILD_WRONG);
+}
+
+static void load_a_library(void)
+{
+	int fd = open("/bin/true", O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE, fd, 0) == MAP_FAILED)
+		_exit(CHILD_WRONG);
+}
+
+static void share_and_lock_memory(void)
+{
+	int id = shmget(IPC_PRIVATE, 4096, IPC_CREAT | 0600);
+	void *at = id < 0 ? MAP_FAILED : shmat(id, NULL, 0);
+	if (at == MAP_FAILED || mlock(at, 4096) != 0 || shmdt(at) != 0 || shmctl(id, IPC_RMID, NULL) != 0)
+		_exit(CHILD_WRONG);
+}
+
+static void a_module_may_do_much_but_start_nothing(void **state)
+{
+	static act_fn *const ends[] = {run_another_program, inspect_a_process, make_a_namespace,
+		load_a_program_into_the_kernel, change_user, read_another_process, take_a_descriptor_of_another_process,
+		enter_a_namespace, mount_a_folder};
+	static act_fn *const missing[] = {
+		fork_and_report, make_a_file_of_memory_and_report, map_code_and_report, inject_input_and_report};
+	static act_fn *const fine[] = {open_a_socket, wait_for_events, start_a_thread, read_a_file, ask_a_device,
+		load_a_library, share_and_lock_memory};
+	(void)state;
+	for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++)
+		assert_killed(SANDBOX_MODULE, ends[i]);
+	for (size_t i = 0; i < sizeof missing / sizeof missing[0]; i++)
+		assert_missing(SANDBOX_MODULE, missing[i]);
+	for (size_t i = 0; i < sizeof fine / sizeof fine[0]; i++)
+		assert_fine(SANDBOX_MODULE, fine[i]);
+}
+
+/* --- beside the filter --- */
+
+static void give_up_all_capabilities(void)
+{
+	struct why why;
+	char path[] = "/proc/self/status", text[4096];
+	if (sandbox_close(&why) != ERR_NONE || sandbox_drop_capabilities(&why) != ERR_NONE)
+		_exit(CHILD_WRONG);
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t len = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
+	text[len < 0 ? 0 : len] = '\0';
+	if (strstr(text, "CapEff:\t0000000000000000") == NULL || strstr(text, "CapPrm:\t0000000000000000") == NULL)
+		_exit(CHILD_WRONG);
+}
+
+static void has_no_capability_afterwards(void **state)
+{
+	(void)state;
+	int status;
+	pid_t child = fork();
+	if (child == 0) {
+		give_up_all_capabilities();
+		_exit(CHILD_FINE);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == CHILD_FINE);
+}
+
+/* --- allowed to all roles, for the own process --- */
+
+static void ask_for_the_own_limits(void)
+{
+	struct rlimit limit;
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+		_exit(CHILD_WRONG);
+}
+
+static void ends_itself_by_abort_and_knows_its_limits(void **state)
+{
+	(void)state;
+	for (unsigned role = SANDBOX_SIDECAR; role <= SANDBOX_SIGNER; role++) {
+		int status = status_of((enum sandbox_role)role, abort);
+		assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+		status = status_of((enum sandbox_role)role, ask_for_the_own_limits);
+		assert_true(WIFEXITED(status) && WEXITSTATUS(status) == CHILD_FINE);
+	}
 }
 
 static void the_signer_has_no_network(void **state)
@@ -305,6 +498,10 @@ int main(void)
 		cmocka_unit_test(ends_itself_by_abort_and_knows_its_limits),
 		cmocka_unit_test(finding_l13_the_rules_are_written_without_other_powers),
 		cmocka_unit_test(the_signer_has_no_network),
+		cmocka_unit_test(what_starts_programs_has_no_other_powers),
+		cmocka_unit_test(what_notifies_sends_signals_alone),
+		cmocka_unit_test(a_module_may_do_much_but_start_nothing),
+		cmocka_unit_test(has_no_capability_afterwards),
 		cmocka_unit_test(restricts_threads_that_exist_already),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

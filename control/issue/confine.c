@@ -9,28 +9,10 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
-
-/* Defined by newer headers than those of Debian 12. */
-#ifndef LANDLOCK_ACCESS_FS_TRUNCATE
-#define LANDLOCK_ACCESS_FS_TRUNCATE (1ULL << 14)
-#endif
-
-/* No core dumps, and no process of the same user can attach by ptrace or duplicate a descriptor, such as the one to the
- * signer. */
-static bool close_to_others(void)
-{
-	const struct rlimit none = {0, 0};
-	return prctl(PR_SET_DUMPABLE, 0) == 0 && setrlimit(RLIMIT_CORE, &none) == 0 &&
-	       prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0;
-}
 
 enum err confine_signer(struct why *why)
 {
-	if (!close_to_others())
-		return why_set(
-			why, ERR_SYSTEM, "a kernel that can confine the process", "allow prctl", "prctl failed: %m");
+	RETURN_IF_ERR(sandbox_close(why));
 	return sandbox_enter(SANDBOX_SIGNER, why);
 }
 
@@ -43,8 +25,7 @@ static enum err cannot(struct why *why, const char *what)
 /* A listed path may be above the key folder: this verifies with the kernel. */
 static enum err enforce(int list, const char *key_folder, struct why *why)
 {
-	if (!close_to_others())
-		return cannot(why, "prctl failed");
+	RETURN_IF_ERR(sandbox_close(why));
 	RETURN_IF_ERR(landlock_enforce(list, why));
 	_cleanup_fd_ int fd = open(key_folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	return fd >= 0 || errno != EACCES ? cannot(why, "the key folder can still be opened") : ERR_NONE;
@@ -104,4 +85,10 @@ enum err confine_command(const char *key_folder, struct why *why)
 		return why_set(why, ERR_CONFIG, "a key folder", "restore it", "there is no %s", key_folder);
 	add_all_beside(list, path);
 	return enforce(list, key_folder, why);
+}
+
+enum err confine_module(const char *key_folder, struct why *why)
+{
+	RETURN_IF_ERR(confine_command(key_folder, why));
+	return sandbox_enter(SANDBOX_MODULE, why);
 }

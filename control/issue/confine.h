@@ -17,6 +17,9 @@ enum err confine_signer(struct why *why) _must_use_;
  * privileges; every file but the key folder (Landlock), and no other file that lies directly in a folder above it and
  * is made later. ERR_UNSUPPORTED: as below. */
 enum err confine_command(const char *key_folder, struct why *why) _must_use_;
+/* The process that loads a PKCS#11 module: the same, and an allow list of system calls that is wide enough for a
+ * vendor's library, without other programs and new processes. Before it loads the module. */
+enum err confine_module(const char *key_folder, struct why *why) _must_use_;
 
 enum err confine_network(
 	const char *key_folder, const struct landlock_path *paths, size_t num_paths, struct why *why) _must_use_;
