@@ -6,8 +6,10 @@
 #include "base/kube/kube_watch.h"
 #include "base/net/fd.h"
 #include "base/net/socket.h"
+#include "base/sandbox/sandbox.h"
 #include "intercept/cni/answering.h"
 #include "intercept/cni/daemon_set.h"
+#include "intercept/cni/starter.h"
 #include <errno.h>
 #include <signal.h>
 #include <sys/stat.h>
@@ -23,10 +25,12 @@ struct agent {
 	struct node_pods *pods;
 	struct answering *answering;
 	struct http_server *health;
+	struct starter *starter;
+	struct loop_io starters_end;
 	struct loop_signal on_term, on_int;
 	struct install *install;       /* NULL: the pods are not known yet */
 	struct daemon_set *daemon_set; /* NULL: its end does not matter */
-	bool is_synced, is_in_trouble, is_ending, removes;
+	bool is_synced, is_in_trouble, is_ending, removes, has_lost_starter;
 	struct why trouble;
 };
 
@@ -206,18 +210,38 @@ static void on_int(struct loop_signal *signal)
 	end(container_of(signal, struct agent, on_int));
 }
 
+/* Without it no pod gets rules: the agent ends, and is started again. */
+static void on_starters_end(struct loop_io *io, unsigned ready)
+{
+	struct agent *agent = container_of(io, struct agent, starters_end);
+	(void)ready;
+	loop_io_stop(io);
+	agent->has_lost_starter = true;
+	finish(agent, false);
+}
+
+/* What reads the API server's answers starts nothing, enters no namespace and has no capability: the starter does,
+ * which reads nothing from outside. Where the container's profile forbids a filter, it goes on without. */
+static void confine(void)
+{
+	struct why why = {0};
+	if (sandbox_close(&why) != ERR_NONE || sandbox_drop_capabilities(&why) != ERR_NONE ||
+		sandbox_enter(SANDBOX_AGENT, &why) != ERR_NONE)
+		log_why(LOG_LEVEL_WARNING, COMPONENT, "running without a system call filter", &why);
+}
+
 static enum err start(struct agent *agent, struct http_page pages[2], struct why *why)
 {
 	int fd;
 	const char *kubeconfig = agent->config->kubeconfig;
+	confine();
+	loop_io_start(agent->loop, &agent->starters_end, starter_fd(agent->starter), LOOP_READ, on_starters_end);
 	RETURN_IF_ERR(kubeconfig == NULL ? kube_config_in_cluster(NULL, &agent->kube, why)
 					 : kube_config_load(kubeconfig, &agent->kube, why));
 	RETURN_IF_ERR(open_health(agent, pages, why));
 	RETURN_IF_ERR(open_socket(agent, &fd, why));
-	struct answering_options options = {.loop = agent->loop,
-		.pods = agent->pods,
-		.init_program = agent->config->init_program,
-		.listening_fd = fd};
+	struct answering_options options = {
+		.loop = agent->loop, .pods = agent->pods, .starter = agent->starter, .listening_fd = fd};
 	agent->answering = answering_new(&options);
 	agent->client = kube_client_new(agent->loop, &agent->kube);
 	watch_pods(agent);
@@ -240,14 +264,17 @@ static void stop(struct agent *agent)
 		answering_free(agent->answering);
 	if (agent->health != NULL)
 		http_server_free(agent->health);
+	loop_io_stop(&agent->starters_end);
 	kube_config_done(&agent->kube);
 }
 
 enum err agent_run(const struct agent_config *config, struct why *why)
 {
+	_cleanup_(starter_freep) struct starter *starter = NULL;
+	RETURN_IF_ERR(starter_new(config->init_program, &starter, why));
 	_cleanup_(loop_freep) struct loop *loop = loop_new(&clock_system);
 	_cleanup_(node_pods_freep) struct node_pods *pods = node_pods_new();
-	struct agent agent = {.config = config, .loop = loop, .pods = pods};
+	struct agent agent = {.config = config, .loop = loop, .pods = pods, .starter = starter};
 	struct http_page pages[2];
 	loop_signal_start(loop, &agent.on_term, SIGTERM, on_term);
 	loop_signal_start(loop, &agent.on_int, SIGINT, on_int);
@@ -255,6 +282,10 @@ enum err agent_run(const struct agent_config *config, struct why *why)
 	if (err == ERR_NONE)
 		loop_run(loop);
 	stop(&agent);
+	if (err == ERR_NONE && agent.has_lost_starter)
+		err = why_set(why, ERR_SYSTEM, "a process of this agent that starts handfast-init",
+			"see dmesg (type=1326: a system call outside of its list), and start the agent again",
+			"the agent's starter has ended");
 	if (err == ERR_NONE && agent.removes)
 		err = install_remove(&config->install, why);
 	loop_signal_stop(&agent.on_term);

@@ -120,7 +120,7 @@ static void run_rules(struct conn *conn, const struct node_pod_rules *rules)
 {
 	struct why why = {0};
 	struct rules_run_options options = {.loop = conn->answering->options.loop,
-		.program = conn->answering->options.init_program,
+		.starter = conn->answering->options.starter,
 		.rules = rules,
 		.checks = conn->question.checks,
 		.netns = conn->netns};

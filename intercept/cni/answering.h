@@ -4,11 +4,12 @@
 
 #include "base/core/loop.h"
 #include "intercept/cni/node_pods.h"
+#include "intercept/cni/starter.h"
 
 struct answering_options {
 	struct loop *loop;
 	const struct node_pods *pods; /* borrowed */
-	const char *init_program;     /* borrowed */
+	struct starter *starter;      /* of handfast-init; borrowed */
 	int listening_fd;             /* adopted */
 	uint32_t wait_ms;             /* for a pod that is not known yet; 0: 8,000 */
 };

@@ -3,6 +3,7 @@
 #include "base/core/log.h"
 #include "base/core/version.h"
 #include "base/net/fd.h"
+#include "base/sandbox/sandbox.h"
 #include "base/settings/command_line/program_settings.h"
 #include "intercept/cni/agent.h"
 #include "intercept/cni/plugin.h"
@@ -43,6 +44,8 @@ static enum cli_exit run_agent(const struct agent_config *config)
 static enum cli_exit uninstall(const struct command_line *line, const struct agent_config *config)
 {
 	struct why why = {0};
+	if (sandbox_close(&why) != ERR_NONE || sandbox_enter(SANDBOX_COMMAND, &why) != ERR_NONE)
+		log_why(LOG_LEVEL_WARNING, "uninstall", "running without a system call filter", &why);
 	enum err err = install_remove(&config->install, &why);
 	return err != ERR_NONE ? command_line_fail(line, err, &why)
 			       : command_line_answer(line, "the plugin is not on this node any more");

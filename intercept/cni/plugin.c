@@ -2,6 +2,7 @@
 #include "base/core/clock.h"
 #include "base/net/fd.h"
 #include "base/net/socket.h"
+#include "base/sandbox/sandbox.h"
 #include "intercept/cni/message.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -119,6 +120,14 @@ static struct cni_environment read_environment(void)
 		.args = getenv("CNI_ARGS")};
 }
 
+/* Before a byte of the runtime's is read. The runtime's log has what the plugin writes to its standard error. */
+static void confine(void)
+{
+	struct why why = {0};
+	if (sandbox_close(&why) != ERR_NONE || sandbox_enter(SANDBOX_COMMAND, &why) != ERR_NONE)
+		fprintf(stderr, "handfast-cni: running without a system call filter: %s\n", why.got);
+}
+
 int plugin_run(void)
 {
 	_cleanup_(buf_done) struct buf config = BUF_INIT(CNI_CONFIG_MAX), out = BUF_INIT(OUTPUT_MAX);
@@ -126,6 +135,7 @@ int plugin_run(void)
 	struct cni_environment environment = read_environment();
 	enum cni_code code = CNI_IO_FAILURE;
 	struct why why = {0};
+	confine();
 	enum err err = read_input(&config);
 	if (err != ERR_NONE)
 		err = why_set(&why, err, "at most 1 MiB of JSON on standard input", "see the runtime's log",

@@ -1,14 +1,15 @@
-/* handfast-init in the network namespace of a pod, as a child process: `up` or `check`. The program is the one that
+/* handfast-init in the network namespace of a pod, by the starter: `up` or `check`. The program is the one that
  * init containers run, so that the rules are the same; the plugin itself has to run on any node and is static, which
  * libnftables does not allow (docs/design.md, "Facts about the dependencies"). */
 #pragma once
 
 #include "base/core/loop.h"
 #include "intercept/cni/node_pods.h"
+#include "intercept/cni/starter.h"
 
 struct rules_run_options {
 	struct loop *loop;
-	const char *program;                /* the path of handfast-init; borrowed until the end */
+	struct starter *starter;            /* borrowed during the call */
 	const struct node_pod_rules *rules; /* borrowed during the call */
 	bool checks;                        /* `check`, which changes nothing; else `up` */
 	int netns;                          /* of the pod; borrowed during the call */

@@ -50,11 +50,13 @@ static void a_descriptor_that_is_no_namespace_is_refused(void **state)
 	_cleanup_(loop_freep) struct loop *loop = loop_new(&clock_system);
 	const struct node_pod_rules rules = {0};
 	struct seen seen = {.loop = loop};
+	_cleanup_(starter_freep) struct starter *starter = NULL;
 	struct rules_run *run;
 	struct why why;
 	int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	(void)state;
-	struct rules_run_options options = {.loop = loop, .program = "/bin/true", .rules = &rules, .netns = null};
+	assert_int_equal(starter_new("/bin/true", &starter, &why), ERR_NONE);
+	struct rules_run_options options = {.loop = loop, .starter = starter, .rules = &rules, .netns = null};
 	assert_int_equal(rules_run_start(&options, on_done, &seen, &run, &why), ERR_NONE);
 	close(null);
 	loop_run(loop);

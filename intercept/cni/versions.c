@@ -2,6 +2,7 @@
 #include "base/core/loop.h"
 #include "base/h2/h2_session.h"
 #include "base/net/resolver.h"
+#include "base/sandbox/sandbox.h"
 #include "base/settings/command_line/library_version.h"
 #include "base/tls/tls_context.h"
 #include <http_parser.h>
@@ -18,4 +19,5 @@ void versions_put(struct buf *out)
 	LIBRARY_PUT_JANSSON(out);
 	LIBRARY_PUT_YAML(out);
 	LIBRARY_PUT_HTTP_PARSER(out);
+	LIBRARY_PUT_SECCOMP(out);
 }
