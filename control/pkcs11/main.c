@@ -74,7 +74,7 @@ int main(int argc, char **argv)
 		return EXIT_BAD_USAGE;
 	}
 	const struct token_options options = {.module = argv[2], .label = argv[3], .key = argv[4], .pin_file = argv[5]};
-	enum err err = confine_command(argv[1], &why);
+	enum err err = confine_module(argv[1], &why);
 	if (err == ERR_NONE)
 		err = token_open(&options, &token, &why);
 	if (err != ERR_NONE) {
