@@ -114,6 +114,7 @@ static enum err call_on_machine(
 	const char *socket, const struct call_request *request, struct buf *out_answer, struct why *why)
 {
 	int fd;
+	confine();
 	enum err err = socket_connect_unix(socket, &fd, why);
 	if (err == ERR_DENIED)
 		return why_set(why, err, "root or the control plane's own user", "run the command as one of them",
@@ -122,7 +123,6 @@ static enum err call_on_machine(
 		return why_set(why, ERR_UNAVAILABLE, "a control plane that runs on this machine",
 			"start it, or set --socket; of a cluster give --cluster or --kubeconfig",
 			"no program listens at %s", socket);
-	confine();
 	_cleanup_(loop_freep) struct loop *loop = loop_new(&clock_system);
 	struct exchange exchange = {.request = request, .loop = loop, .answer = out_answer, .detail = why};
 	return run(&exchange, fd);

@@ -178,7 +178,7 @@ static void values_pods(const struct request *request)
 	const char *namespace_ = command_line_value(request->line, "namespace");
 	if (api_has_kubeconfig(request->line) && api_open(request->line, &api, &why) == ERR_NONE) {
 		_cleanup_(mem_freep) char *path = mem_printf(
-			"/api/v1/namespaces/%s/pods", namespace_ != NULL ? namespace_ : api.config.namespace_);
+			"/api/v1/namespaces/%s/pods", namespace_ != NULL ? namespace_ : api.config->namespace_);
 		/* What has come is printed; an error offers nothing more. */
 		(void)!api_list(&api, path, put_pod, (void *)(uintptr_t)request, &why);
 	}

@@ -8,6 +8,7 @@
 #include "base/sandbox/sandbox.h"
 #include "base/settings/command_line/library_version.h"
 #include "base/tls/tls_context.h"
+#include "cli/cluster/api.h"
 #include "cli/commands.h"
 #include "cli/confine.h"
 #include "cli/watch.h"
@@ -109,7 +110,12 @@ int main(int argc, char **argv)
 	if (line.checks_only)
 		return CLI_DONE;
 	confine_once();
-	if (command_line_has(&line, "watch"))
+	bool may_need_plugin = api_has_kubeconfig(&line), watches = command_line_has(&line, "watch");
+	if (!may_need_plugin && watches)
+		confine_parent();
+	else if (!may_need_plugin)
+		confine();
+	if (watches)
 		return (int)watch_run(&line, functions[line.command - commands]);
 	return (int)functions[line.command - commands](&line);
 }

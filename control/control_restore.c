@@ -4,6 +4,7 @@
  * copy are removed. Offline: the control plane must not run, which the store's lock ensures. */
 #include "base/core/log.h"
 #include "base/core/mem.h"
+#include "base/sandbox/sandbox.h"
 #include "control/control_private.h"
 #include "control/registry/revocations.h"
 #include "control/registry/svid_holders.h"
@@ -133,6 +134,8 @@ static enum err run(struct restoring *restoring)
 	RETURN_IF_ERR(control_load(control, &restoring->detail));
 	RETURN_IF_ERR(
 		control_start_signer(control, KEYS_TAKE_ANY_STORE, on_signer_lost, restoring, &restoring->detail));
+	RETURN_IF_ERR(sandbox_close(&restoring->detail)); /* from here on it starts nothing */
+	RETURN_IF_ERR(sandbox_enter(SANDBOX_CONTROL, &restoring->detail));
 	const struct store_mark found = control_store_mark(control);
 	issuer_judge(control->issuer, &found, on_judged, restoring);
 	loop_run(control->loop);

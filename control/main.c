@@ -1,6 +1,7 @@
 /* handfast-control: the control plane. */
 #include "base/core/log.h"
 #include "base/core/version.h"
+#include "base/sandbox/sandbox.h"
 #include "base/settings/command_line/command_line.h"
 #include "control/ca_source/command_runner.h"
 #include "control/control.h"
@@ -101,6 +102,24 @@ static enum cli_exit backup(struct control_config *config, const struct command_
 			       : command_line_fail(line, err, &why);
 }
 
+/* Of the commands that start no process. False: the kernel cannot, and they handle the mesh's keys. */
+static bool confine(struct why *why)
+{
+	return sandbox_close(why) == ERR_NONE && sandbox_enter(SANDBOX_CONTROL, why) == ERR_NONE;
+}
+
+static enum cli_exit run_confined(struct control_config *config, const struct command_line *line)
+{
+	struct why why = {0};
+	if (!confine(&why)) {
+		control_config_free(config);
+		return command_line_fail(line, why.err, &why);
+	}
+	if (command_line_is(line, "keys"))
+		return keys(config, line);
+	return command_line_is(line, "backup") ? backup(config, line) : carry_keys(config, line);
+}
+
 /* `flag` belongs to these commands, which need it. */
 static void check_flag(struct command_line *line, const char *flag, bool is_meant, const char *expected)
 {
@@ -161,12 +180,8 @@ int main(int argc, char **argv)
 		return (int)command_line_refuse(&line);
 	if (!line.checks_only && restores)
 		return (int)restore(&source, config, &line);
-	if (!line.checks_only && makes_keys)
-		return (int)keys(config, &line);
-	if (!line.checks_only && (exports || imports))
-		return (int)carry_keys(config, &line);
-	if (!line.checks_only && backs_up)
-		return (int)backup(config, &line);
+	if (!line.checks_only && (makes_keys || exports || imports || backs_up))
+		return (int)run_confined(config, &line);
 	if (!line.checks_only)
 		return (int)serve(&source, config);
 	control_config_free(config);

@@ -4,6 +4,7 @@
 #include "base/core/mem.h"
 #include "base/core/version.h"
 #include "base/net/fd.h"
+#include "base/sandbox/sandbox.h"
 #include "base/settings/command_line/given.h"
 #include "base/settings/command_line/program_settings.h"
 #include "base/settings/settings_reload.h"
@@ -210,12 +211,21 @@ static enum cli_exit run_upgraded(struct command_line *line, struct sidecar_conf
 	return run_with(&options, line, config);
 }
 
+/* Commands go on without, where the kernel or a container's profile refuses the filter. */
+static void confine(enum sandbox_role role)
+{
+	struct why why = {0};
+	if (sandbox_close(&why) != ERR_NONE || sandbox_enter(role, &why) != ERR_NONE)
+		log_why(LOG_LEVEL_WARNING, "sidecar", "running without a system call filter", &why);
+}
+
 static enum cli_exit wait_for_upgraded(const struct command_line *line, pid_t pid, int result)
 {
 	struct why why = {0};
 	char served = 0;
 	int status = 0;
 	ssize_t got;
+	confine(SANDBOX_AGENT);
 	do
 		got = read(result, &served, 1);
 	while (got < 0 && errno == EINTR);
@@ -258,6 +268,7 @@ static enum cli_exit upgrade(struct command_line *line, struct sidecar_config *c
 static enum cli_exit wait_until_ready(struct command_line *line, struct sidecar_config *config)
 {
 	uint64_t timeout_ms;
+	confine(SANDBOX_COMMAND);
 	enum cli_exit code =
 		!read_timeout(line, &timeout_ms) ? command_line_refuse(line) : command_wait(line, config, timeout_ms);
 	sidecar_config_free(config);
@@ -266,6 +277,7 @@ static enum cli_exit wait_until_ready(struct command_line *line, struct sidecar_
 
 static enum cli_exit send_command(struct command_line *line, struct sidecar_config *config)
 {
+	confine(SANDBOX_COMMAND);
 	enum cli_exit code = command_send(line, config);
 	sidecar_config_free(config);
 	return code;
@@ -273,6 +285,8 @@ static enum cli_exit send_command(struct command_line *line, struct sidecar_conf
 
 static enum cli_exit write_svid(struct command_line *line, struct sidecar_config *config)
 {
+	if (command_line_value(line, "command") == NULL) /* what that starts is another's program */
+		confine(SANDBOX_NOTIFIER);
 	enum cli_exit code = command_svid(line, config);
 	sidecar_config_free(config);
 	return code;

@@ -3,6 +3,7 @@
 #include "base/json/json_put.h"
 #include "base/json/json_read.h"
 #include "base/kube/kube_status.h"
+#include "cli/confine.h"
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -65,11 +66,28 @@ static enum err read_config(const struct command_line *line, struct kube_config 
 				       : kube_config_load_with_plugin(path, out, why);
 }
 
+/* A confined process starts no plugin again. */
+static enum err read_config_once(const struct command_line *line, const struct kube_config **out, struct why *why)
+{
+	static struct kube_config config;
+	if (config.host == NULL) {
+		enum err err = read_config(line, &config, why);
+		if (err != ERR_NONE) {
+			kube_config_done(&config);
+			config = (struct kube_config){0};
+			return err;
+		}
+	}
+	*out = &config;
+	confine();
+	return ERR_NONE;
+}
+
 enum err api_open(const struct command_line *line, struct api *out, struct why *why)
 {
-	RETURN_IF_ERR(read_config(line, &out->config, why));
+	RETURN_IF_ERR(read_config_once(line, &out->config, why));
 	out->loop = loop_new(&clock_system);
-	out->client = kube_client_new(out->loop, &out->config);
+	out->client = kube_client_new(out->loop, out->config);
 	return ERR_NONE;
 }
 
@@ -79,7 +97,6 @@ void api_done(struct api *api)
 		kube_client_free(api->client);
 	if (api->loop != NULL)
 		loop_free(api->loop);
-	kube_config_done(&api->config);
 	*api = (struct api){0};
 }
 

@@ -8,14 +8,15 @@
 
 struct api { /* zeroed is valid to api_done() */
 	struct loop *loop;
-	struct kube_config config;
+	const struct kube_config *config; /* the process's own; NULL: not open */
 	struct kube_client *client;
 	int64_t date_s; /* the clock of who gave the last answer, seconds since 1970; 0: not known */
 };
 
 bool api_is_asked_for(const struct command_line *line);   /* by --cluster, --kubeconfig or --control-namespace */
 bool api_has_kubeconfig(const struct command_line *line); /* --kubeconfig, else $KUBECONFIG, else ~/.kube/config */
-/* Of that file, or of the pod that this runs in. Connects with the first request. */
+/* Of that file, or of the pod that this runs in. Connects with the first request. The file is read once per process,
+ * and its credential plugin is run once; then the process is confined. */
 enum err api_open(const struct command_line *line, struct api *out, struct why *why) _must_use_;
 void api_done(struct api *api);
 

@@ -262,7 +262,7 @@ static enum err run(struct check *check, const struct command_line *line, struct
 		run_steps(check, uninstall);
 	else
 		run_steps(check, installed);
-	_cleanup_(mem_freep) char *at = mem_printf("%s:%u", check->api.config.host, check->api.config.port);
+	_cleanup_(mem_freep) char *at = mem_printf("%s:%u", check->api.config->host, check->api.config->port);
 	findings_print(&check->findings, at, line->json);
 	return ERR_NONE;
 }

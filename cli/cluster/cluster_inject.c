@@ -10,6 +10,7 @@
 #include "cli/cluster/json_patch.h"
 #include "cli/cluster/learned.h"
 #include "cli/cluster/template.h"
+#include "cli/confine.h"
 #include "cli/show.h"
 #include <stdio.h>
 #include <string.h>
@@ -89,7 +90,9 @@ static enum err take_options(struct injecting *injecting, struct why *why)
 		.version = HANDFAST_VERSION,
 		.trust_domain = "cluster.local",
 		.audience = "handfast"};
-	if (!is_offline(line))
+	if (is_offline(line))
+		confine();
+	else
 		RETURN_IF_ERR(learn(injecting, why));
 	options->own_namespace = control_namespace(line);
 	options->sidecar_image = flag_or(line, "sidecar-image", options->sidecar_image);
@@ -107,7 +110,8 @@ static const char *namespace_of(const struct injecting *injecting, const json_t 
 	const char *own = checks_text(json_object_get(object, "metadata"), "namespace");
 	if (own[0] != '\0')
 		return own;
-	const char *context = injecting->api.config.namespace_;
+	const struct kube_config *config = injecting->api.config; /* NULL: offline */
+	const char *context = config != NULL ? config->namespace_ : NULL;
 	return flag_or(injecting->line, "namespace", context != NULL ? context : "default");
 }
 

@@ -224,7 +224,7 @@ enum err control_forward_next(struct control_forward *forward, int *out_fd)
 	forward->fd = pair[0];
 	loop_io_start(forward->api.loop, &forward->io, pair[0], 0, on_ready);
 	const struct pod_forward_options options = {.loop = forward->api.loop,
-		.config = &forward->api.config,
+		.config = forward->api.config,
 		.namespace_ = forward->namespace_,
 		.pod = forward->pod,
 		.port = forward->port,

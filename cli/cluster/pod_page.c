@@ -73,7 +73,7 @@ static enum err forward(struct exchange *exchange)
 	static const struct pod_forward_events events = {on_open, on_data, on_end};
 	const struct api *api = exchange->api;
 	const struct pod_forward_options options = {.loop = api->loop,
-		.config = &api->config,
+		.config = api->config,
 		.namespace_ = exchange->namespace_,
 		.pod = exchange->pod,
 		.port = ADMIN_PORT,

@@ -54,7 +54,7 @@ static enum err read_names(const struct command_line *line, struct pod_pages *pa
 	if (given != NULL && pod_sidecar_name(given) != given)
 		return why_set(why, ERR_CONFIG, "the name of a namespace", "correct --namespace",
 			"--namespace is %.100s", given);
-	pages->namespace_ = mem_strdup(given != NULL ? given : pages->api.config.namespace_);
+	pages->namespace_ = mem_strdup(given != NULL ? given : pages->api.config->namespace_);
 	pages->pod = mem_strdup(name);
 	pages->name = mem_printf("%s/%s", pages->namespace_, pages->pod);
 	return ERR_NONE;
