@@ -14,6 +14,7 @@ import documented_commands
 import documents
 import findings
 import libraries
+import processes
 import reference
 import retired_words
 import sleeps
@@ -60,7 +61,7 @@ def no_program_starts_a_shell():
     is given, by its path alone, and the command line starts the credential plugin that the user's kubeconfig names, with
     its words as they stand there."""
     return grep(CODE, r"(?<![\w.>])(system|popen|wordexp|exec[lv]p?e?|fexecve|posix_spawnp?)\s*\(",
-                lambda name: name in ("control/issue/issuer.c", "control/ca_source/ca_command.c", "control/ca_source/command_runner.c", "control/pkcs11/token_start.c", "sidecar/svid/svid_notice.c", "intercept/cni/rules_run.c", "base/kube/kube_plugin.c") or name in TESTS)
+                lambda name: name in ("control/issue/issuer.c", "control/ca_source/ca_command.c", "control/ca_source/command_runner.c", "control/pkcs11/token_start.c", "sidecar/svid/svid_notice.c", "intercept/cni/starter.c", "base/kube/kube_plugin.c") or name in TESTS)
 
 
 def the_allocator_is_used_in_one_file():
@@ -255,6 +256,7 @@ TESTED_ELSEWHERE = {
     "sidecar/sidecar_rules.c": "test/integration/322_rules_and_sidecar_of_different_modes.py",
     "sidecar/sidecar_endpoints_page.c": "test/integration/324_the_zones_of_endpoints_are_shown.py",
     "sidecar/worker/worker_set_aside.c": "test/integration/324_the_zones_of_endpoints_are_shown.py",
+    "cli/confine.c": "test/integration/343_forbidden_calls_are_refused.py",
     "sidecar/sidecar_confine.c": "test/integration/174_system_calls_are_restricted_to_a_list.py",
     "sidecar/sidecar_hand_over.c": "test/integration/340_a_sidecar_is_upgraded_in_place.py",
     "sidecar/sidecar_interfaces.c": "test/integration/340_a_sidecar_is_upgraded_in_place.py",
@@ -403,7 +405,7 @@ MAY_USE = {
     "control/page": CORE + ("base/http", "certs:digest"),
     "control": BASE + ("certs", "control/", "third_party/"),
     # Injection is pure, and what is printed and what is checked must be what the webhook does.
-    "cli/cluster": BASE + ("certs:describe", "certs:expiry", "certs:pem", "cli:show", "control/kube:inject", "third_party/jansson", "third_party/yaml"),
+    "cli/cluster": BASE + ("certs:describe", "certs:expiry", "certs:pem", "cli:confine", "cli:show", "control/kube:inject", "third_party/jansson", "third_party/yaml"),
     "cli": BASE + ("certs:digest", "cli/cluster", "control/audit:audit_chain", "control/config", "control/distribute:encode_policy", "control/distribute:policy_review", "control/kube:policy_advice", "control/kube:policy_set", "policy", "proto", "third_party/jansson", "third_party/yaml"),
     "intercept/cni": BASE + ("third_party/",),
     "intercept": CORE + ("base/json", "base/sandbox", "base/settings/command_line", "base/net", "base/settings:setting_table", "third_party/jansson", "third_party/nftables"),
@@ -580,13 +582,13 @@ OPENS_PATHS = {
     "control/control_fence.c": "in the store's folder",
     "base/core/log.c": "at the start, before anything is confined",
     "base/kube/kube_plugin.c": "/dev/null, as standard input of a credential plugin",
-    "intercept/cni/plugin.c": "the network namespace of a pod; the plugin is not confined",
+    "intercept/cni/plugin.c": "the network namespace of a pod; the plugin has no list of paths",
     "base/core/line_out.c": "at the start",
     "base/net/resolver.c": "whether it still can; else the servers that were kept are used",
     "base/core/process_facts.c": "at the start",
     "base/net/tcp_table.c": "at the start",
     "control/store/database.c": "at the start, and its own folder",
-    "control/control_backup.c": "a command, which is not confined",
+    "control/control_backup.c": "a command, which has no list of paths",
     "base/sandbox/landlock.c": "its purpose",
     "sidecar/main.c": "`upgrade`, before the process is confined",
     "control/issue/confine.c": "its purpose",
@@ -679,6 +681,12 @@ def libraries_are_in_the_table():
     return libraries.findings()
 
 
+def each_process_has_a_filter():
+    """Each command of a program that ships and each process that it forks has a row in base/sandbox/processes.def, with its
+    filter of system calls, or the reason why it has none, and story 343 tries each filter."""
+    return processes.findings(CODE, TESTS)
+
+
 def manifests_name_images_that_can_be_made():
     """An image that a manifest names has a Dockerfile, and the suite builds its programs for the stories on Kubernetes, which
     import these images and no others."""
@@ -723,6 +731,7 @@ RULES = [
     manifests_name_images_that_can_be_made,
     units_fit_the_programs,
     libraries_are_in_the_table,
+    each_process_has_a_filter,
     no_unfinished_words,
     no_private_keys,
     files_stay_small,

@@ -54,6 +54,25 @@ def shows_that_the_agent_chains_the_plugin_on_its_node(story):
     expect("handfast-cni" in os.listdir(story.cluster.path("cni-bin")), "the program is on the node")
 
 
+def _status_of(pid):
+    with open("/proc/%d/status" % pid) as file:
+        return dict(line.rstrip("\n").split(":\t", 1) for line in file if ":\t" in line)
+
+
+def shows_that_the_agent_starts_nothing_itself(story):
+    """Abuse case S7: its starter alone has capabilities; both have a filter beside that of the container, if it has one."""
+    pod = story.kubectl.pods(AGENT, "handfast-cni")[0]
+    agent = story.cluster.node.pid_of(pod, "agent")
+    with open("/proc/%d/task/%d/children" % (agent, agent)) as file:
+        starters = [int(word) for word in file.read().split()]
+    expect_eq(len(starters), 1, "children of the agent")
+    of_agent, of_starter = _status_of(agent), _status_of(starters[0])
+    expect_eq((of_agent["CapEff"].strip("0"), of_agent["CapPrm"].strip("0")), ("", ""), "the agent's capabilities")
+    expect(of_starter["CapEff"].strip("0") != "", "the starter cannot enter a namespace")
+    expect_eq((of_agent["Seccomp"], of_starter["Seccomp"], of_agent["NoNewPrivs"]), ("2", "2", "1"), "filters")
+    print("      filters: agent %s, starter %s" % (of_agent["Seccomp_filters"], of_starter["Seccomp_filters"]))
+
+
 def _waited_s(pod):
     """From the start of the sidecar to that of the app, in whole seconds, as the API has them."""
     def start(container):
