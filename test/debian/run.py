@@ -21,6 +21,7 @@ import time
 
 from machine import Failure, Machine, run, wait_until
 from page import the_page_about_policy_makes_a_port_strict, the_page_leads_to_an_encrypted_call, workloads_are_there
+from repository import apt_takes_a_signed_repository_and_refuses_what_was_changed
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
@@ -423,7 +424,8 @@ def a_purge_of_running_programs_removes_everything(debian):
 
 
 CHECKS = [makes_the_packages, the_same_commit_gives_the_same_bytes, and_the_same_images, makes_a_minimal_machine,
-          refuses_a_number_that_is_taken, apt_installs_all_of_them, the_examples_of_monitoring_are_there,
+          refuses_a_number_that_is_taken, apt_takes_a_signed_repository_and_refuses_what_was_changed,
+          apt_installs_all_of_them, the_examples_of_monitoring_are_there,
           the_sboms_name_what_the_programs_link, the_settings_do_not_start_before_they_are_edited,
           purge_removes_everything, workloads_are_there, three_machines_boot, installs_the_control_plane, installs_the_sidecars,
           the_first_call_is_encrypted, the_rules_work, the_units_are_valid_and_confined, the_programs_confine_themselves,

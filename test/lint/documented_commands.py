@@ -95,6 +95,8 @@ STORY = {
 ELSEWHERE = {
     INSTALL: {
         "tools/install_packages.sh tools/apt-packages.txt": ("test/debian/run.py", "deploy/debian/build_packages.sh"),
+        "apt-get install -y --no-install-recommends apt-utils": ("test/debian/repository.py", "deploy/debian/sign_repository.sh"),
+        "install -m 0644 handfast.asc": ("test/debian/repository.py", "deb [signed-by=/%s]"),
         "handfast-sidecar drain\napt-get purge": ("test/debian/run.py", "handfast-sidecar drain; dpkg --purge handfast-init handfast-sidecar"),
         "handfast entry release 192.0.2.3": ("test/integration/132_a_refused_claim_is_made_again.py", '"entry", "release"'),
     },

@@ -1,0 +1,114 @@
+"""The packages as a signed apt repository: apt installs from it, and refuses what was changed after it was signed."""
+
+import os
+import pathlib
+import shutil
+
+from machine import Failure, run
+
+SIGN = pathlib.Path(__file__).resolve().parents[2] / "deploy/debian/sign_repository.sh"
+KEY, OTHER = "Handfast test <test@example.org>", "Another maker <other@example.org>"
+AT = "srv/repository"
+LIST, KEYRING = "etc/apt/sources.list.d/handfast.list", "etc/apt/keyrings/handfast.asc"
+ONLY = ["-o", "Dir::Etc::sourcelist=/" + LIST, "-o", "Dir::Etc::sourceparts=-", "-o", "APT::Get::List-Cleanup=0"]
+PACKAGE = "handfast"
+
+
+class Repository:
+    def __init__(self, debian):
+        self.debian, self.folder = debian, debian.base / AT
+        self.home = debian.folder / "gnupg"
+        self.home.mkdir(mode=0o700)
+        for name in (KEY, OTHER):
+            self.gpg("--passphrase", "", "--quick-generate-key", name, "ed25519", "sign", "1d")
+
+    def gpg(self, *argv):
+        return run("gpg", "--batch", "--homedir", self.home, *argv)
+
+    def sign(self, key):
+        shutil.rmtree(self.folder, ignore_errors=True)
+        shutil.copytree(self.debian.new, self.folder)
+        return run(SIGN, self.folder, key, env={**os.environ, "GNUPGHOME": str(self.home)}, check=False)
+
+    def enable(self):
+        """As in docs/install-on-hosts.md."""
+        (self.debian.base / KEYRING).parent.mkdir(exist_ok=True)
+        shutil.copy(self.folder / "handfast.asc", self.debian.base / KEYRING)
+        (self.debian.base / LIST).write_text("deb [signed-by=/%s] file:/%s ./\n" % (KEYRING, AT))
+
+    def apt(self, *argv):
+        """(whether it succeeded, what it printed)"""
+        done = self.debian.chroot("apt-get", "-q", *ONLY, *argv, check=False)
+        return done.returncode == 0, done.stdout
+
+    def update(self):
+        """As on a new host: a release that is refused is a warning to apt where it has one from before."""
+        self.forget()
+        is_good, text = self.apt("update")
+        return is_good and "W: " not in text, text
+
+    def expect(self, result, words, what):
+        is_good, text = result
+        if is_good or not any(word in text for word in words):
+            raise Failure("%s: apt did not refuse it with %s: %s" % (what, " or ".join(words), text[-1000:]))
+
+    def forget(self):
+        for path in (self.debian.base / "var/lib/apt/lists").glob("_srv_repository_*"):
+            path.unlink()
+
+    def close(self):
+        run("gpgconf", "--homedir", self.home, "--kill", "all", check=False)
+        for path in (LIST, KEYRING):
+            (self.debian.base / path).unlink(missing_ok=True)
+        self.forget()
+        shutil.rmtree(self.folder)
+
+
+def _change(path):
+    """One byte, in the middle."""
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+def _installs_from_it(repository):
+    results = (repository.update(), repository.apt("install", "-y", "--no-install-recommends", PACKAGE),
+               repository.apt("purge", "-y", PACKAGE))
+    for is_good, text in results:
+        if not is_good:
+            raise Failure("apt-get: " + text[-1000:])
+
+
+def _refuses_what_was_changed(repository):
+    _change(next(repository.folder.glob(PACKAGE + "_*.deb")))
+    repository.expect(repository.apt("install", "-y", PACKAGE), ["Hash Sum mismatch", "unexpected size"], "a changed package")
+    repository.sign(KEY)
+    packages = repository.folder / "Packages"
+    packages.write_text(packages.read_text().replace("SHA256: ", "SHA256: 0", 1))
+    repository.expect(repository.update(), ["Hash Sum mismatch", "unexpected size"], "a changed list of packages")
+    repository.sign(KEY)
+    release = repository.folder / "InRelease"
+    release.write_text(release.read_text().replace("Origin: Handfast", "Origin: Handfasu", 1))
+    repository.expect(repository.update(), ["BADSIG", "invalid", "not signed"], "a changed release")
+
+
+def _refuses_another_key(repository):
+    repository.sign(OTHER)
+    repository.expect(repository.update(), ["NO_PUBKEY"], "a release that another key has signed")
+    done = repository.sign("unknown@example.org")
+    if done.returncode != 66 or "gpg --list-secret-keys" not in done.stdout:
+        raise Failure("a key that is not there: exit code %d: %s" % (done.returncode, done.stdout))
+
+
+def apt_takes_a_signed_repository_and_refuses_what_was_changed(debian):
+    repository = Repository(debian)
+    try:
+        done = repository.sign(KEY)
+        if done.returncode != 0:
+            raise Failure("sign_repository.sh: exit code %d: %s" % (done.returncode, done.stdout))
+        repository.enable()
+        _installs_from_it(repository)
+        _refuses_what_was_changed(repository)
+        _refuses_another_key(repository)
+    finally:
+        repository.close()
