@@ -83,7 +83,7 @@ def shows_the_mesh_in_light_and_dark_and_on_a_narrow_screen(story):
     expect_eq(kinds, {"encrypted": len(CALLS), "plaintext": 1, "unknown": 2}, "arrows")
     expect("policy refuses" in _text(story, "#refused-calls") and "Fix:" in _text(story, "#refused-calls"), "no reason of a refusal")
     expect_eq(browser.evaluate("[...document.querySelectorAll('#ports tbody tr')].map(row => row.innerText.split(/\\s+/).join(' '))"), [
-        identity_of("cart") + " 9000 \u2013", identity_of("db") + " 9000 \u2013", identity_of("prices") + " 9000 \u2013", identity_of("shop") + " \u2013 9000"], "ports")
+        identity_of("cart") + " 9000 \u2013", identity_of("prices") + " 9000 \u2013", identity_of("shop") + " \u2013 9000"], "ports; that of db is strict already")
     for scheme in ("light", "dark"):
         browser.prefers(scheme)
         _picture(story, scheme)
@@ -126,6 +126,35 @@ def shows_that_a_ban_and_an_outage_come_by_themselves(story):
     control.start()
     wait_until("that it is live again", lambda: _text(story, "#live") == "live" and "banned" not in _text(story, "#sidecars"), 20, 0.1)
     story.browser.complaints[:] = [text for text in story.browser.complaints if "ERR_" not in text]  # of the outage
+
+
+_UNREADABLE = """(() => {
+  const real = window.fetch;
+  let ends;
+  window.fetch = async () => new Response(new ReadableStream({ start(stream) {
+    ends = () => { window.fetch = real; stream.close(); };
+    for (const text of ["event: error\\ndata: the state is too ", "large\\n\\n", ": still here\\n\\n"]) stream.enqueue(new TextEncoder().encode(text));
+  } }), { headers: { Date: new Date().toUTCString() } });
+  window.readable = () => ends();
+})()"""
+
+
+@needs(shows_that_a_wrong_token_is_refused_and_the_right_one_opens_by_keyboard)
+def shows_that_a_state_that_cannot_be_read_is_shown_as_such_and_as_old(story):
+    """The control plane's own state is bounded so that it does not grow too large: the browser gets the bytes that
+    control/page/page_test.c expects of the server then, in pieces."""
+    browser, control = story.browser, story.mesh.control
+    rows = browser.evaluate("document.querySelectorAll('#sidecars tbody tr').length")
+    browser.evaluate(_UNREADABLE)
+    control.restart()  # the page connects again
+    wait_until("the error", lambda: _text(story, "#live") == "what is shown is old: the mesh's state cannot be read: the state is too large", 20, 0.1)
+    expect_eq(browser.evaluate("document.querySelector('#live').className"), "bad", "how it is shown")
+    expect_eq(browser.evaluate("document.querySelectorAll('#sidecars tbody tr').length"), rows, "rows, which stay")
+    expect_eq(browser.evaluate("document.querySelector('#login').hidden"), True, "the login stays away")
+    _picture(story, "unreadable")
+    browser.evaluate("window.readable()")
+    wait_until("that it is live again", lambda: _text(story, "#live") == "live", 20, 0.1)
+    browser.complaints[:] = [text for text in browser.complaints if "ERR_" not in text]  # of the restart
 
 
 @needs(shows_that_a_wrong_token_is_refused_and_the_right_one_opens_by_keyboard)
