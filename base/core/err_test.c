@@ -37,6 +37,8 @@ static void maps_errno_to_errors(_unused_ void **state)
 	assert_int_equal(err_from_errno(EMFILE), ERR_FD_EXHAUSTED);
 	assert_int_equal(err_from_errno(EHOSTUNREACH), ERR_UNREACHABLE);
 	assert_int_equal(err_from_errno(EAGAIN), ERR_UNAVAILABLE);
+	assert_int_equal(err_from_errno(ENOSPC), ERR_IO);
+	assert_int_equal(err_from_errno(EDQUOT), ERR_IO); /* a full quota is a full disk */
 	assert_int_equal(err_from_errno(ELOOP), ERR_SYSTEM);
 	assert_int_equal(err_from_errno(-1), ERR_SYSTEM);
 }
