@@ -1,5 +1,7 @@
 /* handfast-sidecar svid --write DIR */
+#include "base/core/log.h"
 #include "base/core/mem.h"
+#include "base/sandbox/sandbox.h"
 #include "sidecar/commands.h"
 #include "sidecar/svid/svid_follow.h"
 #include <stdlib.h>
@@ -38,13 +40,22 @@ static void read_notice(struct command_line *line, struct svid_notice_spec *out)
 		command_line_error(line, "--command", "the absolute path of a program", out->program);
 }
 
+/* Where the kernel or a container's profile refuses the filter, it goes on without. */
+static void confine(void)
+{
+	struct why why = {0};
+	if (sandbox_close(&why) != ERR_NONE || sandbox_enter(SANDBOX_NOTIFIER, &why) != ERR_NONE)
+		log_why(LOG_LEVEL_WARNING, "svid", "running without a system call filter", &why);
+}
+
 enum cli_exit command_svid(struct command_line *line, const struct sidecar_config *config)
 {
 	struct why why = {0};
 	struct svid_follow_options options = {.socket = config->workload_socket,
 		.folder = command_line_value(line, "write"),
 		.is_once = command_line_has(line, "once"),
-		.once_ms = ONCE_MS};
+		.once_ms = ONCE_MS,
+		.on_forked = confine};
 	read_notice(line, &options.notice);
 	if (options.socket == NULL)
 		options.socket = socket_of_environment();

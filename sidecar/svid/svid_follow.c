@@ -182,6 +182,8 @@ enum err svid_follow(const struct svid_follow_options *options, struct why *why)
 	(void)why_set(&follow.detail, ERR_TIMEOUT, "an answer of the Workload API in time",
 		"run `handfast why` on the sidecar's host", "the Workload API took the call and did not answer");
 	follow.notice = svid_notice_new(follow.loop, &options->notice);
+	if (options->on_forked != NULL)
+		options->on_forked();
 	backoff_init(&follow.backoff, FIRST_MS, LONGEST_MS);
 	loop_signal_start(follow.loop, &follow.on_term, SIGTERM, on_end);
 	loop_signal_start(follow.loop, &follow.on_int, SIGINT, on_end);

@@ -10,6 +10,7 @@ struct svid_follow_options { /* borrowed */
 	struct svid_notice_spec notice;
 	bool is_once; /* until the files are written for the first time, for at most `once_ms` */
 	uint32_t once_ms;
+	void (*on_forked)(void); /* nothing is forked from now on, and nothing was read; NULL: none */
 };
 /* Blocks until SIGTERM or SIGINT (ERR_NONE), or with is_once until all is done. is_once, and the files were not
  * written: the last failure; ERR_TIMEOUT: there was no answer. */

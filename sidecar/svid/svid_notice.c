@@ -1,25 +1,40 @@
 #include "sidecar/svid/svid_notice.h"
 
-#include "base/core/check.h"
 #include "base/core/log.h"
 #include "base/core/mem.h"
 #include "base/net/fd.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
+#include <stdlib.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #define COMPONENT "svid"
 
-enum { RUN_MS = 60000, PID_MAX = 4194304, PID_TEXT_MAX = 64, EXIT_NO_PROGRAM = 127 };
+enum {
+	RUN_S = 60,
+	PID_MAX = 4194304,
+	PID_TEXT_MAX = 64,
+	EXIT_NO_PROGRAM = 127,
+	RUNNER_FD = 3,
+	FIRST_UNUSED_FD = 4,
+};
+
+/* What the runner answers. */
+struct outcome {
+	enum { RUN_ENDED, RUN_TIMED_OUT, RUN_NOT_STARTED } kind;
+	int status; /* as of wait(2), or errno */
+};
 
 struct svid_notice {
 	struct loop *loop;
 	struct svid_notice_spec spec;
-	pid_t child; /* 0: none runs */
-	bool is_due; /* the files changed while it ran */
-	struct loop_signal on_child;
-	struct loop_timer deadline;
+	int fd; /* to the runner; -1: none */
+	struct loop_io io;
+	bool is_running, is_due; /* is_due: the files changed while it ran */
 };
 
 int svid_signal_parse(const char *name)
@@ -68,54 +83,144 @@ static enum err send_signal(const struct svid_notice_spec *spec, struct why *why
 	return ERR_NONE;
 }
 
-/* --- the program --- */
+/* --- the runner: a process that is forked before anything is read from outside, since the process that reads may start
+ * no program (decision 101). It runs the operator's program with the operator's powers, reads one byte per run, and
+ * ends with the other one. --- */
 
-static void on_deadline(struct loop_timer *timer)
+static void set_end_signals(void (*disposition)(int))
 {
-	struct svid_notice *notice = container_of(timer, struct svid_notice, deadline);
-	CHECK(notice->child > 0);
-	log_error(COMPONENT, "%s has run for a minute and is ended", notice->spec.program);
-	kill(notice->child, SIGKILL);
+	(void)signal(SIGINT, disposition);
+	(void)signal(SIGTERM, disposition);
+	(void)signal(SIGHUP, disposition);
 }
 
 static _Noreturn void become(const char *program)
 {
 	char *const words[] = {(char *)(uintptr_t)program, NULL};
 	sigset_t none;
+	set_end_signals(SIG_DFL);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	execv(program, words);
 	_exit(EXIT_NO_PROGRAM);
 }
 
-static void run(struct svid_notice *notice)
+/* SIGCHLD is blocked. */
+static bool wait_for(pid_t child, const sigset_t *ends, int *out_status)
 {
-	notice->is_due = notice->child > 0;
-	if (notice->is_due)
-		return;
-	pid_t child = fork();
-	if (child == 0)
-		become(notice->spec.program);
-	if (child < 0) {
-		log_error(COMPONENT, "cannot start %s: %m", notice->spec.program);
-		return;
-	}
-	notice->child = child;
-	loop_timer_start(notice->loop, &notice->deadline, RUN_MS, on_deadline);
+	struct timespec limit = {.tv_sec = RUN_S};
+	while (waitpid(child, out_status, WNOHANG) != child)
+		if (sigtimedwait(ends, NULL, &limit) < 0 && errno == EAGAIN)
+			return false;
+	return true;
 }
 
-static void on_child(struct loop_signal *signal)
+static struct outcome run_once(const char *program, const sigset_t *ends)
 {
-	struct svid_notice *notice = container_of(signal, struct svid_notice, on_child);
-	int status = 0;
-	if (notice->child == 0 || waitpid(notice->child, &status, WNOHANG) != notice->child)
+	struct outcome outcome = {.kind = RUN_ENDED};
+	pid_t child = fork();
+	if (child == 0)
+		become(program);
+	if (child < 0)
+		return (struct outcome){.kind = RUN_NOT_STARTED, .status = errno};
+	if (!wait_for(child, ends, &outcome.status)) {
+		outcome.kind = RUN_TIMED_OUT;
+		kill(child, SIGKILL);
+		(void)waitpid(child, &outcome.status, 0);
+	}
+	return outcome;
+}
+
+static _Noreturn void become_runner(const char *program, int fd)
+{
+	char byte;
+	sigset_t ends;
+	if (fd != RUNNER_FD)
+		(void)dup2(fd, RUNNER_FD);
+	(void)close_range(FIRST_UNUSED_FD, ~0U, 0);
+	(void)fcntl(RUNNER_FD, F_SETFD, FD_CLOEXEC);
+	set_end_signals(SIG_IGN);
+	sigemptyset(&ends);
+	sigaddset(&ends, SIGCHLD);
+	sigprocmask(SIG_SETMASK, &ends, NULL);
+	for (;;) {
+		ssize_t len = recv(RUNNER_FD, &byte, 1, 0);
+		if (len < 0 && errno == EINTR)
+			continue;
+		if (len != 1)
+			_exit(EXIT_SUCCESS);
+		const struct outcome outcome = run_once(program, &ends);
+		(void)send(RUNNER_FD, &outcome, sizeof outcome, MSG_NOSIGNAL);
+	}
+}
+
+static enum err start_runner(const char *program, int *out_fd)
+{
+	int pair[2];
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)
+		return err_from_errno(errno);
+	pid_t child = fork();
+	if (child == 0)
+		become_runner(program, pair[1]);
+	fd_close(pair[1]);
+	if (child < 0) {
+		fd_close(pair[0]);
+		return err_from_errno(errno);
+	}
+	*out_fd = pair[0];
+	return ERR_NONE;
+}
+
+/* --- the program --- */
+
+static void lose_runner(struct svid_notice *notice)
+{
+	log_error(COMPONENT, "the process that starts %s has ended; it runs no more", notice->spec.program);
+	loop_io_stop(&notice->io);
+	fd_close(TAKE_FD(notice->fd));
+	notice->is_running = false;
+}
+
+static void run(struct svid_notice *notice)
+{
+	notice->is_due = notice->is_running;
+	if (notice->is_due)
 		return;
-	notice->child = 0;
-	loop_timer_stop(&notice->deadline);
-	if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
-		log_warning(COMPONENT, "%s ended with %s %d", notice->spec.program,
-			WIFEXITED(status) ? "exit code" : "signal",
-			WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status));
+	if (notice->fd < 0)
+		log_error(COMPONENT, "cannot start %s", notice->spec.program);
+	else if (send(notice->fd, "", 1, MSG_NOSIGNAL) != 1)
+		lose_runner(notice);
+	else
+		notice->is_running = true;
+}
+
+static void report(const struct svid_notice *notice, const struct outcome *outcome)
+{
+	const char *program = notice->spec.program;
+	if (outcome->kind == RUN_NOT_STARTED)
+		log_error(COMPONENT, "cannot start %s: %s", program, strerror(outcome->status));
+	else if (outcome->kind == RUN_TIMED_OUT)
+		log_error(COMPONENT, "%s has run for a minute and is ended", program);
+	else if (!WIFEXITED(outcome->status) || WEXITSTATUS(outcome->status) != 0)
+		log_warning(COMPONENT, "%s ended with %s %d", program,
+			WIFEXITED(outcome->status) ? "exit code" : "signal",
+			WIFEXITED(outcome->status) ? WEXITSTATUS(outcome->status) : WTERMSIG(outcome->status));
+}
+
+static void on_outcome(struct loop_io *io, unsigned ready)
+{
+	struct svid_notice *notice = container_of(io, struct svid_notice, io);
+	struct outcome outcome;
+	(void)ready;
+	ssize_t len = recv(notice->fd, &outcome, sizeof outcome, MSG_DONTWAIT);
+	if (len < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (len != sizeof outcome) {
+		lose_runner(notice);
+		return;
+	}
+	notice->is_running = false;
+	report(notice, &outcome);
 	if (notice->is_due)
 		run(notice);
 }
@@ -127,16 +232,21 @@ struct svid_notice *svid_notice_new(struct loop *loop, const struct svid_notice_
 	struct svid_notice *notice = mem_new(struct svid_notice);
 	notice->loop = loop;
 	notice->spec = *spec;
-	if (spec->program != NULL)
-		loop_signal_start(loop, &notice->on_child, SIGCHLD, on_child);
+	notice->fd = -1;
+	if (spec->program == NULL)
+		return notice;
+	enum err err = start_runner(spec->program, &notice->fd);
+	if (err != ERR_NONE)
+		log_error(COMPONENT, "cannot make the process that starts %s: %s", spec->program, err_text(err));
+	else
+		loop_io_start(loop, &notice->io, notice->fd, LOOP_READ, on_outcome);
 	return notice;
 }
 
 void svid_notice_free(struct svid_notice *notice)
 {
-	if (notice->spec.program != NULL)
-		loop_signal_stop(&notice->on_child);
-	loop_timer_stop(&notice->deadline);
+	loop_io_stop(&notice->io);
+	fd_close(notice->fd);
 	mem_free(notice);
 }
 
@@ -151,5 +261,5 @@ void svid_notice_give(struct svid_notice *notice)
 
 bool svid_notice_is_running(const struct svid_notice *notice)
 {
-	return notice->child > 0;
+	return notice->is_running;
 }

@@ -15,6 +15,7 @@ struct svid_notice_spec {    /* borrowed; all NULL or 0: nothing is done */
 int svid_signal_parse(const char *name);
 
 struct svid_notice;
+/* With a program: forks the process that starts it, so before anything is read and before the process is confined. */
 struct svid_notice *svid_notice_new(struct loop *loop, const struct svid_notice_spec *spec);
 void svid_notice_free(struct svid_notice *notice);
 /* Failures are logged: the files are good. A program that still runs is run again after it has ended; one that takes

@@ -84,7 +84,8 @@ def shows_the_commands_of_a_sidecar(story):
 
 @tries("handfast-sidecar", "svid")
 def shows_the_command_that_writes_the_identity(story):
-    _sidecar_command(story, "svid", "--write", story.files, env={"SPIFFE_ENDPOINT_SOCKET": "unix:///nowhere"})
+    for more in ((), ("--command", "/bin/true")):
+        _sidecar_command(story, "svid", "--write", story.files, *more, env={"SPIFFE_ENDPOINT_SOCKET": "unix:///nowhere"})
 
 
 # --- the control plane ---
