@@ -112,11 +112,17 @@ class World:
         controls = {name: control.process for name, control in self.controls.items()}
         return {**controls, **{name: sidecar.process for name, sidecar in self.mesh.sidecars.items()}}
 
-    def what_lacks(self):
-        """Why it is not whole: "" when each process runs and each sidecar is ready and connected."""
+    def what_has_ended(self):
+        """Which process does not run, and its exit code (negative: the signal), or nothing."""
         for name, process in self.processes().items():
             if process.exit_code is not None:
                 return "%s has ended with %d" % (name, process.exit_code)
+        return ""
+
+    def what_lacks(self):
+        """Why it is not whole: "" when each process runs and each sidecar is ready and connected."""
+        if ended := self.what_has_ended():
+            return ended
         for name, sidecar in self.mesh.sidecars.items():
             try:
                 if (probe := sidecar.probe())[0] != 200:

@@ -98,9 +98,37 @@ class SetClock(Fault):
         self.world.clocks[self.target].set(0)
 
 
+class BootClock(Fault):
+    """A sidecar is killed, starts with a clock that is years or hours behind, or hours ahead, and the clock is corrected.
+    One that is behind serves at once, one that is ahead once it is corrected."""
+
+    name, targets = "boot_clock", CLOCKED_SIDECARS
+    phases, how = (OPENING, STANDING), ("reset", "refused")
+    _AHEAD_S = (-1_700_000_000, -6 * 3600, 3600, 6 * 3600)  # first: as of a machine without a battery
+
+    @classmethod
+    def parameters(cls, random_of):
+        return {**duration(1, 4)(random_of), "wall_s": random_of.choice(cls._AHEAD_S)}
+
+    @property
+    def reasons(self):
+        return ("peer_expired",) if self.wall_s > 0 else ()
+
+    def do(self):
+        sidecar = self.world.mesh.sidecar(self.target)
+        sidecar.kill()
+        self.world.clocks[self.target].set(self.wall_s)
+        sidecar.launch()
+        if self.wall_s < 0:
+            sidecar.wait_until_ready(20)
+
+    def undo(self):
+        self.world.clocks[self.target].set(0)
+
+
 class RulesGone(Fault):
-    """The interception rules of a host are deleted, as by a restart of nftables, and written again. Meanwhile its sidecar reports
-    so, the client's calls leave in plaintext and are refused, and plaintext reaches the server past its sidecar."""
+    """The interception rules of a host are deleted, as by a restart of nftables, and written again. Its sidecar is not
+    ready meanwhile; the client's calls leave in plaintext and are refused; plaintext reaches the server past its sidecar."""
 
     name, targets, parameters = "rules_gone", ("client", "server"), staticmethod(duration(0, 3))
     phases, how = (OPENING, STANDING), ("reset", "refused", "timeout")

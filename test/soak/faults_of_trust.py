@@ -67,7 +67,7 @@ class Revoke(Fault):
     other. Each sidecar concerned gets another one on the stream that it has."""
 
     name, targets, parameters = "revoke", ("client", "server", "bystander", "intermediate"), staticmethod(duration(0, 2))
-    phases, how = (OPENING, STANDING), ("reset",)
+    phases, how, reasons = (OPENING, STANDING), ("reset",), ("peer_untrusted",)
 
     @classmethod
     def touches(cls, target):

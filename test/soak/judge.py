@@ -14,10 +14,12 @@ from handfast_harness.capture import Capture
 
 from soak import traffic
 
-_CRASH = re.compile(r"check failed|Sanitizer|runtime error:|Segmentation|SIGSYS|stack smashing|double free|bad system call", re.I)
+_CRASH = re.compile(r"check failed|[a-z]Sanitizer: |runtime error:|Segmentation|SIGSYS|stack smashing|double free|bad system call", re.I)
 # What a sidecar of this mesh can never have met: each peer has the identity that discovery has, and the rules redirect everything.
 _NEVER = ("wrong_peer", "peer_untrusted", "peer_expired", "loop_refused", "no_original_dst", "not_local")
-_MEMORY = 1.25, 4096  # the last quarter's median may be the first one's times this, and so many KB more
+# The last quarter's median may be so many times what was before, and so many KB more. Before: of a process that was never ended
+# the first quarter's median; of several, which begin anew and carry what traffic there is, the most of the first half.
+_MEMORY_OF_ONE, _MEMORY_OF_SEVERAL = (1.25, 1024), (1.25, 4096)
 _DESCRIPTORS = 1.25, 24
 _MIN_SAMPLES = 8
 
@@ -229,14 +231,21 @@ class Samples:
             found[name] = [(round(at_s / 60, 1), kb) for at_s, kb in nearest]
         return found
 
-    def grown(self, what, tolerance):
-        unit = ("KB", "descriptors")[what]
-        return ["%s: %d %s at first, %d at the end" % (name, first[what], unit, last[what])
-                for name, (first, last) in self.growth().items()
-                if len(self._of(name, what)) >= _MIN_SAMPLES and last[what] > first[what] * tolerance[0] + tolerance[1]]
-
     def no_growth_of_memory(self):
-        return self.grown(0, _MEMORY)
+        return [text for name, (_, last) in self._judged() if (text := self._memory_growth(name, last[0]))]
+
+    def _memory_growth(self, name, last):
+        is_one = len([of for of, _ in self.rows if of == name]) == 1
+        kbs = self._of(name, 0)[1:]
+        before = self.growth()[name][0][0] if is_one else max(kbs[:len(kbs) // 2])
+        factor, more = _MEMORY_OF_ONE if is_one else _MEMORY_OF_SEVERAL
+        return "%s: %d KB at first, %d at the end" % (name, before, last) if last > before * factor + more else ""
 
     def no_growth_of_descriptors(self):
-        return self.grown(1, _DESCRIPTORS)
+        factor, more = _DESCRIPTORS
+        return ["%s: %d descriptors at first, %d at the end" % (name, first[1], last[1])
+                for name, (first, last) in self._judged() if last[1] > first[1] * factor + more]
+
+    def _judged(self):
+        """growth() of what has samples enough."""
+        return [(name, both) for name, both in self.growth().items() if len(self._of(name, 0)) >= _MIN_SAMPLES]

@@ -93,6 +93,9 @@ class Run:
         if self.broken:
             return
         time.sleep(_SETTLE_S)  # duration: connections that were cut are open again
+        if ended := self.world.what_has_ended():
+            self.broken.append("at a calm point " + ended)
+            return
         self.samples.take(self.world)
         self.judge_failures()
         if time.monotonic() - self._scanned > _SCAN_S:

@@ -134,9 +134,16 @@ class Invariants(unittest.TestCase):
 
     def test_growth_is_found(self):
         samples = judge.Samples()
-        samples.rows = {("steady", 1): [(9000, 40)] * 20, ("leaks", 2): [(9000 + 1000 * number, 40 + 5 * number) for number in range(20)]}
+        samples.rows = {("steady", 1): [(9000, 40)] * 20, ("leaks", 2): [(9000 + 300 * number, 40 + 5 * number) for number in range(20)]}
         self.assertEqual([text.partition(":")[0] for text in samples.no_growth_of_memory()], ["leaks"])
         self.assertEqual([text.partition(":")[0] for text in samples.no_growth_of_descriptors()], ["leaks"])
+
+    def test_processes_that_begin_anew_are_compared_with_the_most_of_the_first_half(self):
+        samples = judge.Samples()
+        early, late = [(2000, 40)] * 6 + [(9000, 40)] * 4, [(12000, 40)] * 10
+        samples.rows = {("killed", 1): early[:3], ("killed", 2): early[3:], ("killed", 3): late,
+                        ("leaks", 4): early, ("leaks", 5): [(16000, 40)] * 10}
+        self.assertEqual(samples.no_growth_of_memory(), ["leaks: 9000 KB at first, 16000 at the end"])
 
 
 if __name__ == "__main__":
