@@ -93,7 +93,7 @@ def hf_preload(name, srcs):
         testonly = True,
         srcs = srcs,
         copts = COPTS + ["-fPIC", "-fno-sanitize=all"],
-        linkopts = ["-nodefaultlibs", "-lc", "-ldl", "-lgcc"],  # gcc adds none of a sanitizer then
+        linkopts = ["-nodefaultlibs", "-lc", "-ldl"],  # gcc adds none of a sanitizer then
         linkshared = True,
     )
 
