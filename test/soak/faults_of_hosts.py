@@ -52,11 +52,6 @@ class DiskFull(Fault):
     name, targets, parameters = "disk_full", ("control", "client", "server"), staticmethod(duration(3, 8))
 
     @classmethod
-    def targets_of(cls, num_controls):
-        """With a store in etcd a control plane has no reserve on its own disk, and does not start while that is full."""
-        return cls.targets if num_controls == 1 else cls.targets[1:]
-
-    @classmethod
     def touches(cls, target):
         return {"disk of " + target}
 
