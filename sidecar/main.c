@@ -4,6 +4,7 @@
 #include "base/core/mem.h"
 #include "base/core/version.h"
 #include "base/net/fd.h"
+#include "base/net/service_manager.h"
 #include "base/sandbox/sandbox.h"
 #include "base/settings/command_line/given.h"
 #include "base/settings/command_line/program_settings.h"
@@ -114,10 +115,12 @@ static enum cli_exit run_with(
 	_cleanup_(buf_done) struct buf given = BUF_INIT(GIVEN_MAX);
 	struct sidecar *sidecar;
 	struct why why = {0};
-	if (given_encode(line, other_variables, &given) != ERR_NONE)
+	enum err err = service_manager_is_there() ? buf_append(&given, RUNNING_OF_UNIT)
+						  : given_encode(line, other_variables, &given);
+	if (err != ERR_NONE)
 		buf_clear(&given); /* too long to be handed over: an upgrade by hand is refused */
 	options->given = buf_span(&given);
-	enum err err = process_harden(&why);
+	err = process_harden(&why);
 	if (err != ERR_NONE)
 		sidecar_config_free(config);
 	else

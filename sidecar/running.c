@@ -36,16 +36,11 @@ static void read_unit(const char *path, char out[UNIT_MAX])
 		running_unit_of(buf_cstr(&lines), out, UNIT_MAX);
 }
 
-static void unit_of_peer(const struct peer_process *peer, char out[UNIT_MAX])
-{
-	_cleanup_(mem_freep) char *path = mem_printf("/proc/%d/cgroup", (int)peer->pid);
-	read_unit(path, out);
-}
-
 static enum err same_unit(const struct peer_process *peer, struct why *why)
 {
 	char unit[UNIT_MAX], own_unit[UNIT_MAX];
-	unit_of_peer(peer, unit);
+	_cleanup_(mem_freep) char *path = mem_printf("/proc/%d/cgroup", (int)peer->pid);
+	read_unit(path, unit);
 	read_unit("/proc/self/cgroup", own_unit);
 	if (unit[0] == '\0' || strcmp(unit, own_unit) == 0)
 		return ERR_NONE;
@@ -66,32 +61,27 @@ static enum err same_place(const struct peer_process *peer, struct why *why)
 		(unsigned long long)own.rlim_max, (unsigned long long)theirs.rlim_cur);
 }
 
-static enum err same_user(int fd, struct peer_process *out, struct why *why)
+static enum err same_user(int fd, struct why *why)
 {
-	enum err err = socket_peer_process(fd, out);
+	struct peer_process peer;
+	enum err err = socket_peer_process(fd, &peer);
 	if (err != ERR_NONE)
 		return why_set(why, err, expected, "run it where the other sidecar runs",
 			"the other end of the admin socket is not a process of this host");
-	if (out->uid == geteuid())
-		return same_place(out, why);
+	if (peer.uid == geteuid())
+		return same_place(&peer, why);
 	return why_set(why, ERR_DENIED, "the user of the running sidecar",
 		"run it as that user, for instance by `systemctl reload` of its unit",
-		"the running sidecar has uid %u, and this process %u", (unsigned)out->uid, (unsigned)geteuid());
-}
-
-static enum err connect_to(const char *path, int *out_fd, struct peer_process *out_peer, struct why *why)
-{
-	_cleanup_fd_ int fd = -1;
-	RETURN_IF_ERR(socket_connect_unix(path, &fd, why));
-	RETURN_IF_ERR(same_user(fd, out_peer, why));
-	*out_fd = TAKE_FD(fd);
-	return ERR_NONE;
+		"the running sidecar has uid %u, and this process %u", (unsigned)peer.uid, (unsigned)geteuid());
 }
 
 enum err running_connect(const char *path, int *out_fd, struct why *why)
 {
-	struct peer_process peer;
-	return connect_to(path, out_fd, &peer, why);
+	_cleanup_fd_ int fd = -1;
+	RETURN_IF_ERR(socket_connect_unix(path, &fd, why));
+	RETURN_IF_ERR(same_user(fd, why));
+	*out_fd = TAKE_FD(fd);
+	return ERR_NONE;
 }
 
 static enum err read_to_end(int fd, struct buf *out)
@@ -112,18 +102,15 @@ static enum err read_to_end(int fd, struct buf *out)
 enum err running_given(const char *path, struct buf *out, struct why *why)
 {
 	static const char line[] = ADMIN_GIVEN "\n";
-	struct peer_process peer;
-	char unit[UNIT_MAX];
 	_cleanup_fd_ int fd = -1;
-	RETURN_IF_ERR(connect_to(path, &fd, &peer, why));
-	unit_of_peer(&peer, unit);
-	if (unit[0] != '\0')
-		return ERR_NONE;
+	RETURN_IF_ERR(running_connect(path, &fd, why));
 	enum err err =
 		send(fd, line, sizeof(line) - 1, MSG_NOSIGNAL) < 0 ? err_from_errno(errno) : read_to_end(fd, out);
 	if (err == ERR_NONE && buf_len(out) == 0)
 		return why_set(why, ERR_LIMIT, "a running sidecar whose variables and flags fit into 64 KiB",
 			"restart it instead, with most of them in its settings file", "it has more of them");
+	if (err == ERR_NONE && span_eq(buf_span(out), RUNNING_OF_UNIT))
+		buf_clear(out);
 	return err == ERR_NONE ? ERR_NONE
 			       : why_set(why, err, expected, "try it again; see the log of the running sidecar",
 					 "it does not answer with what it was given: %s", err_text(err));

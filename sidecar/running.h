@@ -13,6 +13,9 @@ enum err running_connect(const char *path, int *out_fd, struct why *why) _must_u
 /* What it was given (base/settings/command_line/given.h), GIVEN_MAX bytes at most. Nothing where it is of a unit, as
  * this process is: both have their variables and flags from there. Otherwise as running_connect(). */
 enum err running_given(const char *path, struct buf *out, struct why *why) _must_use_;
+/* The answer of one of a unit: another process may not see it in /proc, where those that are not dumpable can be hidden
+ * (hidepid, ProtectProc=invisible). */
+#define RUNNING_OF_UNIT span_of("", 1)
 
 /* The unit in the lines of /proc/PID/cgroup, "0::/system.slice/NAME.service"; "": none. */
 void running_unit_of(const char *lines, char *out, size_t cap);

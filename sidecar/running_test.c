@@ -85,11 +85,34 @@ static void all_of_what_it_was_given_comes(_unused_ void **state)
 	rmdir(folder);
 }
 
+static void of_a_unit_comes_nothing_and_an_empty_answer_is_an_error(_unused_ void **state)
+{
+	static const struct {
+		size_t len;
+		enum err err;
+	} rows[] = {{1, ERR_NONE}, {0, ERR_LIMIT}};
+	for (size_t i = 0; i < 2; i++) {
+		char folder[] = "/tmp/running_test.XXXXXX";
+		assert_non_null(mkdtemp(folder));
+		_cleanup_(mem_freep) char *path = mem_printf("%s/sock", folder);
+		_cleanup_(buf_done) struct buf got = BUF_INIT(GIVEN);
+		struct why why = {0};
+		pid_t pid = answering(path, span_of("", rows[i].len));
+		assert_int_equal(running_given(path, &got, &why), rows[i].err);
+		assert_int_equal(buf_len(&got), 0);
+		kill(pid, SIGKILL);
+		assert_int_equal(waitpid(pid, NULL, 0), pid);
+		unlink(path);
+		rmdir(folder);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_unit_is_in_the_cgroup),
 		cmocka_unit_test(all_of_what_it_was_given_comes),
+		cmocka_unit_test(of_a_unit_comes_nothing_and_an_empty_answer_is_an_error),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

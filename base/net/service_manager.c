@@ -11,6 +11,12 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+bool service_manager_is_there(void)
+{
+	const char *path = getenv("NOTIFY_SOCKET");
+	return path != NULL && path[0] != '\0';
+}
+
 static void notify(const char *state)
 {
 	struct sockaddr_un to = {.sun_family = AF_UNIX};

@@ -3,6 +3,11 @@
  * with NotifyAccess=all. */
 #pragma once
 
+#include <stdbool.h>
+
+/* One started this process and is notified: it has variables and flags from a unit. */
+bool service_manager_is_there(void);
+
 /* It accepts connections, or has read its settings again: READY=1, and MAINPID. */
 void service_manager_ready(void);
 /* Its settings are read again; service_manager_ready() follows, also where they have errors. */

@@ -49,6 +49,7 @@ static void the_manager_at_a_path_or_an_abstract_name_hears_it(_unused_ void **s
 	const char *const names[] = {path, name};
 	for (size_t i = 0; i < 2; i++) {
 		int fd = manager(names[i]);
+		assert_true(service_manager_is_there());
 		service_manager_ready();
 		assert_string_equal(heard(fd), expected);
 		service_manager_stopping();
@@ -78,6 +79,7 @@ static void without_a_manager_nothing_happens(_unused_ void **state)
 {
 	static const char *const names[] = {"", "@", "relative", "/nowhere/notify"};
 	unsetenv("NOTIFY_SOCKET");
+	assert_false(service_manager_is_there());
 	service_manager_ready();
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
 		assert_int_equal(setenv("NOTIFY_SOCKET", names[i], 1), 0);
