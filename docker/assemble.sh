@@ -66,5 +66,5 @@ for library in $libraries; do
 done
 mkdir -p "$folder/root/usr/share/doc/$program"
 SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH-$(git -c safe.directory='*' log -1 --format=%ct 2>/dev/null || echo 0)} \
-/usr/bin/python3 tools/sbom.py "$label" "$folder/root/$program" "${architecture:-$(dpkg --print-architecture)}" ${sysroot:+--sysroot "$sysroot"} \
-	$libraries >"$folder/root/usr/share/doc/$program/sbom.spdx.json"
+/usr/bin/python3 tools/sbom.py ${sysroot:+--sysroot "$sysroot"} "$label" "$folder/root/$program" \
+	"${architecture:-$(dpkg --print-architecture)}" $libraries >"$folder/root/usr/share/doc/$program/sbom.spdx.json"

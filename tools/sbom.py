@@ -2,7 +2,7 @@
 """What is linked into a program, as SPDX 2.3 (JSON), on the standard output; docker/assemble.sh calls it, for images and Debian
 packages:
 
-    tools/sbom.py LABEL PROGRAM ARCHITECTURE [--sysroot FOLDER] [LIBRARY ...]
+    tools/sbom.py [--sysroot FOLDER] LABEL PROGRAM ARCHITECTURE [LIBRARY ...]
 
 PROGRAM: the stripped file. LIBRARY: paths of the shared libraries that it needs; FOLDER has those of another architecture.
 The table is third_party/libraries.def; versions and hashes are those of this machine, which has linked the program. The same
@@ -130,13 +130,22 @@ def verification_code(files):
     return hashlib.sha1("".join(sums).encode()).hexdigest()
 
 
-def shared_package(path):
-    """A package of SPDX for a shared library that the program loads: Debian's package that has it."""
-    real = os.path.realpath(path)
-    for name in (path, real, real.removeprefix("/usr")):
+def owner_of(path):
+    """The installed package that has a library. Of arm64 on a machine of another architecture: the one that has it here."""
+    if os.path.basename(path) == "ld-linux-aarch64.so.1":
+        return "libc6"
+    here = path.replace("aarch64-linux-gnu", printed("gcc", "-print-multiarch").strip())
+    real = os.path.realpath(here)
+    for name in (here, real, real.removeprefix("/usr")):
         owner = subprocess.run(["dpkg-query", "-S", name], capture_output=True, text=True).stdout.split(":")[0]
         if owner:
-            break
+            return owner
+    raise SystemExit("no installed package has %s" % here)
+
+
+def shared_package(path):
+    """A package of SPDX for a shared library that the program loads: Debian's package that has it."""
+    owner = owner_of(path)
     version = printed("dpkg-query", "-W", "-f", "${Version}\n", owner).split()[0]
     known = {word: library for library in table() for word in library.archives.split()}.get(os.path.basename(path))
     license_id = known.license if known else "NOASSERTION"
