@@ -13,12 +13,15 @@ first_mirror() {
 	echo "$found"
 }
 
-# make_machine ROOT : a minimal Debian with ca-certificates and git, unless there is one. ROOT.log has the output of debootstrap.
-# With HANDFAST_MINIMAL_DEBIAN that folder is it, for several machines, and ROOT a copy.
+# make_machine ROOT [ARCHITECTURE] : a minimal Debian with ca-certificates and git, unless there is one. ROOT.log has the output of
+# debootstrap. With HANDFAST_MINIMAL_DEBIAN that folder is it, for several machines, and ROOT a copy. Another architecture than
+# this machine's needs its emulator (binfmt_misc), and is made each time.
 make_machine() {
-	local root=$1
+	local root=$1 architecture=${2-}
 	[ ! -e "$root/etc/debian_version" ] || return 0
-	if [ -n "${HANDFAST_MINIMAL_DEBIAN-}" ]; then
+	if [ -n "$architecture" ]; then
+		bootstrap "$root" --arch "$architecture"
+	elif [ -n "${HANDFAST_MINIMAL_DEBIAN-}" ]; then
 		[ -e "$HANDFAST_MINIMAL_DEBIAN/etc/debian_version" ] || bootstrap "$HANDFAST_MINIMAL_DEBIAN"
 		mkdir -p "$root"
 		cp -a --reflink=auto "$HANDFAST_MINIMAL_DEBIAN/." "$root"
@@ -27,11 +30,12 @@ make_machine() {
 	fi
 }
 
-bootstrap() {
+bootstrap() { # ROOT [OPTION...]
 	local root=$1 mirror file
+	shift
 	mkdir -p "$root"
 	mirror=$(first_mirror)
-	debootstrap --variant=minbase --include=ca-certificates,git bookworm "$root" "$mirror" >"$root.log" 2>&1 || {
+	debootstrap "$@" --variant=minbase --include=ca-certificates,git bookworm "$root" "$mirror" >"$root.log" 2>&1 || {
 		tail -n 20 "$root.log" >&2
 		exit 69
 	}

@@ -16,22 +16,19 @@ import re
 import shutil
 import subprocess
 import sys
-import tempfile
 import time
 
-from machine import Failure, Machine, run, wait_until
+from fresh import (HERE, ROOT, apt_installs_all_of_them, debs, expect, make_older_packages, makes_a_minimal_machine, packages,
+                   purge_removes_everything, refuses_a_number_that_is_taken, run_checks, the_examples_of_monitoring_are_there,
+                   the_sboms_name_what_the_programs_link, the_settings_do_not_start_before_they_are_edited, traces)
+from machine import Machine, run, wait_until
 from page import the_page_about_policy_makes_a_port_strict, the_page_leads_to_an_encrypted_call, workloads_are_there
 from repository import apt_takes_a_signed_repository_and_refuses_what_was_changed
 
-HERE = pathlib.Path(__file__).resolve().parent
-ROOT = HERE.parents[1]
-sys.path[:0] = [str(ROOT / "deploy/debian"), str(ROOT / "test/lint")]
-import packages  # noqa: E402 (the path must be set first)
-import units  # noqa: E402
+sys.path[:0] = [str(ROOT / "test/lint")]
+import units  # noqa: E402 (the path must be set first)
 
-OLD = "0.0.9-1"
-NAMES = [package.name for package in packages.PACKAGES]
-BUILD, MAKE = str(ROOT / "deploy/debian/build_packages.sh"), str(ROOT / "test/minimal_debian.sh")
+BUILD = str(ROOT / "deploy/debian/build_packages.sh")
 SERVER = """import http.server as h
 h.SimpleHTTPRequestHandler.protocol_version = 'HTTP/1.1'
 h.ThreadingHTTPServer(('0.0.0.0', 8000), h.SimpleHTTPRequestHandler).serve_forever()"""
@@ -54,52 +51,12 @@ while not select.select([sys.stdin], [], [], 0.02)[0]:
 print(old, new)"""
 
 
-def debs(folder, *names):
-    return [next(folder.glob(name + "_*_*.deb")) for name in names or NAMES]
-
-
-class Debian:
-    """What the checks share: the packages, the tree of a fresh machine, and the three machines."""
-
-    def __init__(self, folder):
-        self.folder, self.base = folder, folder / "base"
-        self.new, self.old = folder / "new", folder / "old"
-        self.machines, self.others = [], []
-
-    def chroot(self, *argv, **options):
-        return run("chroot", self.base, "env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "DEBIAN_FRONTEND=noninteractive",
-                   "LC_ALL=C.UTF-8", *argv, **options)
-
-    def close(self):
-        for process in self.others:
-            process.kill()
-            process.wait()
-        for machine in reversed(self.machines):
-            machine.remove()
-
-    def copy_to(self, machine):
-        for folder in (self.old, self.new):
-            shutil.copytree(folder, machine.root / "srv" / folder.name, dirs_exist_ok=True)
-
-
-def expect(holds, what):
-    if not holds:
-        raise Failure(what)
-
-
 # --- the packages ---
 
 def makes_the_packages(debian):
     """And the same with an older version, uncompressed."""
-    run(BUILD, debian.new)
-    debian.old.mkdir()
-    for deb in debs(debian.new):
-        tree = debian.folder / "tree"
-        run("dpkg-deb", "-R", deb, tree)
-        control = tree / "DEBIAN/control"
-        control.write_text(re.sub(r"^Version: .*", "Version: " + OLD, control.read_text(), flags=re.M))
-        run("dpkg-deb", "-Znone", "--build", tree, debian.old)
-        shutil.rmtree(tree)
+    run(BUILD, debian.new, timeout=3600)
+    make_older_packages(debian)
 
 
 def the_same_commit_gives_the_same_bytes(debian):
@@ -117,75 +74,6 @@ def and_the_same_images(debian):
         run(ROOT / "docker/build_images.sh", folder, "docker.io/handfast/", "test", "handfast-init", "handfast-cni")
     for image in sorted(made[0].iterdir()):
         expect((made[1] / image.name).read_bytes() == image.read_bytes(), "%s differs from that of another build" % image.name)
-
-
-def makes_a_minimal_machine(debian):
-    run("bash", "-c", '. "$1" && make_machine "$2"', "bash", MAKE, debian.base)
-    for name in ("resolv.conf", "hosts"):
-        shutil.copy("/etc/" + name, debian.base / "etc" / name)
-    debian.chroot("apt-get", "-q", "update")
-    debian.chroot("apt-get", "-q", "install", "-y", "--no-install-recommends", "systemd-sysv", "nftables")
-
-
-def refuses_a_number_that_is_taken(debian):
-    shutil.copytree(debian.new, debian.base / "srv/new")
-    debian.chroot("useradd", "--uid", "1337", "alice")
-    done = debian.chroot("dpkg", "-i", *("/srv/new/" + deb.name for deb in debs(debian.new, "handfast-sidecar")), check=False)
-    expect(done.returncode != 0 and "it belongs to alice" in done.stdout, "no clear refusal: " + done.stdout)
-    debian.chroot("userdel", "alice")
-    expect("handfast-sidecar" not in debian.chroot("dpkg-query", "-W", "-f", "${Package} ").stdout.split(), "it is half installed")
-
-
-def traces(root):
-    """What has to do with Handfast below a root: paths, and rows of users and groups."""
-    found = run("find", root, "-xdev", "(", "-path", root / "srv", "-o", "-path", root / "var/log", "-o", "-path", root / "proc", "-o",
-                "-path", root / "sys", ")", "-prune", "-o", "-name", "*handfast*", "-print").stdout.split()
-    rows = [line for name in ("passwd", "group", "shadow", "gshadow") for line in (root / "etc" / name).read_text().splitlines()
-            if "handfast" in line]
-    return found + rows
-
-
-def apt_installs_all_of_them(debian):
-    before = traces(debian.base)
-    expect(before == [], "there is something of Handfast before: %s" % before)
-    debian.chroot("apt-get", "-q", "install", "-y", "--no-install-recommends", *("/srv/new/" + deb.name for deb in debs(debian.new)))
-    for package in packages.PACKAGES:
-        program = "/%s/%s" % (package.path, package.name)
-        if package.section:
-            expect(package.name in debian.chroot(program, "--version").stdout, "%s does not start" % program)
-    expect(debian.chroot("dpkg", "--verify").stdout == "", "dpkg --verify has findings")
-    for name, number in (package.user for package in packages.PACKAGES if package.user):
-        expect(debian.chroot("id", name).stdout.startswith("uid=%d(%s) gid=%d(%s)" % (number, name, number, name)), "user " + name)
-
-
-def the_examples_of_monitoring_are_there(debian):
-    for name in packages.MONITORING:
-        here = debian.base / "usr/share/doc/handfast-control/examples" / name
-        expect(here.read_bytes() == (ROOT / "deploy/monitoring" / name).read_bytes(), "%s differs from the tree's" % here)
-
-
-def sbom_of(debian, package):
-    return json.loads((debian.base / "usr/share/doc" / package.name / "sbom.spdx.json").read_text())
-
-
-def the_sboms_name_what_the_programs_link(debian):
-    for package in packages.PACKAGES:
-        sbom, path = sbom_of(debian, package), debian.base / package.path / package.name
-        sums = {one["algorithm"]: one["checksumValue"] for one in sbom["files"][0]["checksums"]}
-        expect(sums["SHA256"] == hashlib.sha256(path.read_bytes()).hexdigest(), "%s: the hash is of another file" % package.name)
-        named = {one["name"]: one["versionInfo"].partition(":")[2] or one["versionInfo"] for one in sbom["packages"][1:]}
-        lines = debian.chroot("/%s/%s" % (package.path, package.name), "--version").stdout.splitlines()[1:] if package.section else []
-        for name, version in (line.split(" ", 1) for line in lines):
-            fits = name == "BoringSSL" or named.get(name, named.get("libc6" if name == "glibc" else "")).startswith(version)
-            expect(fits, "%s: --version has %s %s, the SBOM %s" % (package.name, name, version, named))
-
-
-def the_settings_do_not_start_before_they_are_edited(debian):
-    for program, key in (("handfast-sidecar", "control.address"), ("handfast-control", "mesh.networks")):
-        settings = "/etc/handfast/%s.yaml" % program.partition("-")[2]
-        done = debian.chroot("/usr/sbin/" + program, "--config", settings, "--check", check=False)
-        expect(done.returncode == 64 and key.partition(".")[2] in done.stdout and len(done.stdout.splitlines()) == 2, "%s --check: %d %s" % (program, done.returncode, done.stdout))
-    expect(list((debian.base / "etc/systemd/system").glob("*.wants/handfast*")) == [], "a unit is enabled")
 
 
 def lintian_has_no_error(debian):
@@ -222,12 +110,6 @@ def the_library_of_spdx_accepts_the_sboms(debian):
         run(debian.folder / "venv/bin/pyspdxtools", "-i", debian.base / "usr/share/doc" / package.name / "sbom.spdx.json")
 
 
-def purge_removes_everything(debian):
-    debian.chroot("apt-get", "-q", "purge", "-y", *NAMES)
-    left = traces(debian.base)
-    expect(left == [], "left after a purge: %s" % " ".join(left))
-
-
 # --- three machines ---
 
 def three_machines_boot(debian):
@@ -248,13 +130,37 @@ def edit(machine, path, *changes):
     (machine.root / path).write_text(text)
 
 
+def the_start_fails_at_once(debian, reason):
+    """And the journal has the reason."""
+    started = time.monotonic()
+    done = debian.control.run("systemctl", "start", "handfast-control", check=False)
+    took = time.monotonic() - started
+    expect(done.returncode != 0 and took < 5, "systemctl start: %d after %.1f s: %s" % (done.returncode, took, done.stdout))
+    wait_until("the reason in the journal", lambda: reason in debian.control.log_of("handfast-control"), 5)
+    print("    a start that cannot succeed (%s) failed after %.2f s" % (reason, took))
+
+
+def with_its_port_taken(debian):
+    """What may pass by itself is tried again, and the start fails all the same."""
+    other = debian.control.start("/usr/bin/python3", "-m", "http.server", "15012")
+    debian.others.append(other)
+    wait_until("the other server", lambda: ":15012" in run("ip", "netns", "exec", debian.control.name, "ss", "-ltn").stdout, 10)
+    the_start_fails_at_once(debian, "15012")
+    other.kill()
+    other.wait()
+    debian.control.run("systemctl", "reset-failed", "handfast-control")
+
+
 def installs_the_control_plane(debian):
     debian.started = time.monotonic()
     debian.control.shell("dpkg -i /srv/old/handfast-control_* /srv/old/handfast_*")
     expect(debian.control.run("systemctl", "is-enabled", "handfast-control", check=False).stdout.strip() == "disabled", "it is enabled")
+    the_start_fails_at_once(debian, "networks")  # the settings lack it
+    expect(debian.control.run("systemctl", "is-failed", "handfast-control").stdout.strip() == "failed", "it is tried again")
     edit(debian.control, "etc/handfast/control.yaml", (r"#mesh:\n#  networks: .*", "mesh: {networks: [192.0.2.0/24]}"))
+    with_its_port_taken(debian)
     debian.control.run("systemctl", "enable", "--now", "handfast-control")
-    wait_until("the control plane's answer", lambda: debian.control.run("handfast", "status", check=False).returncode == 0, 20)
+    debian.control.run("handfast", "status")  # at once: the start has returned when it serves
 
 
 def installs_the_sidecars(debian):
@@ -313,6 +219,32 @@ def the_programs_confine_themselves(debian):
         expect("running without" not in machine.log_of(name), "%s on %s: %s" % (name, machine.name, machine.log_of(name)[:2000]))
 
 
+def state_of(machine, unit):
+    return " ".join(machine.run("systemctl", "show", "-P", "ActiveState,SubState", unit).stdout.split())
+
+
+def reload_has_the_variables_of_the_unit(debian):
+    """Also when a line is removed from it: nothing comes from the process before."""
+    def drain_deadline():
+        debian.db.shell("systemctl daemon-reload && systemctl reload handfast-sidecar")
+        rows = json.loads(debian.db.run("curl", "-s", "http://127.0.0.1:15000/config").stdout)["settings"]
+        return next(row["value"] for row in rows if row["key"] == "drain_deadline")
+    before = drain_deadline()
+    debian.db.shell("mkdir -p /etc/systemd/system/handfast-sidecar.service.d; printf '[Service]\\nEnvironment=HANDFAST_SIDECAR_DRAIN_DEADLINE=33s\\n' "
+                    ">/etc/systemd/system/handfast-sidecar.service.d/own.conf")
+    expect(drain_deadline() == "33s", "the unit's variable is not in force")
+    debian.db.shell("rm /etc/systemd/system/handfast-sidecar.service.d/own.conf")
+    expect(drain_deadline() == before, "a variable that the unit no longer has is still in force")
+    call(debian)
+
+
+def a_control_plane_that_ends_by_itself_ends_its_unit(debian):
+    debian.control.shell("kill -TERM $(systemctl show -P MainPID handfast-control)")
+    wait_until("the end of the unit", lambda: state_of(debian.control, "handfast-control") == "inactive dead", 15)
+    debian.control.run("systemctl", "start", "handfast-control")
+    debian.control.run("handfast", "status")
+
+
 def reload_reads_the_settings(debian):
     before = debian.db.run("systemctl", "show", "-P", "MainPID", "handfast-sidecar").stdout
     debian.db.shell("echo 'log: {level: debug}' >>/etc/handfast/sidecar.yaml; systemctl reload handfast-sidecar")
@@ -324,6 +256,7 @@ def reload_reads_the_settings(debian):
     expect(debian.db.run("systemctl", "show", "-P", "MainPID", "handfast-sidecar").stdout == before, "SIGHUP took a new process")
     debian.control.shell("echo 'log: {level: debug}' >>/etc/handfast/control.yaml; systemctl reload handfast-control")
     wait_until("log.level in force", lambda: "log.level" in debian.control.log_of("handfast-control"), 10)
+    wait_until("the end of the reload", lambda: state_of(debian.control, "handfast-control") == "active running", 10)
     debian.control.shell("cp /etc/handfast/control.yaml /srv/kept; echo 'mesh.claim_grace: 1m' >>/etc/handfast/control.yaml")
     done = debian.control.run("systemctl", "reload", "handfast-control", check=False)
     expect(done.returncode != 0, "a reload with an error in the file succeeds")
@@ -429,7 +362,8 @@ CHECKS = [makes_the_packages, the_same_commit_gives_the_same_bytes, and_the_same
           the_sboms_name_what_the_programs_link, the_settings_do_not_start_before_they_are_edited,
           purge_removes_everything, workloads_are_there, three_machines_boot, installs_the_control_plane, installs_the_sidecars,
           the_first_call_is_encrypted, the_rules_work, the_units_are_valid_and_confined, the_programs_confine_themselves,
-          reload_reads_the_settings, rules_last_through_a_restart_of_nftables,
+          reload_reads_the_settings, reload_has_the_variables_of_the_unit, a_control_plane_that_ends_by_itself_ends_its_unit,
+          rules_last_through_a_restart_of_nftables,
           the_rules_beside_a_control_plane_leave_its_ports_alone,
           an_upgrade_keeps_settings_state_and_connections, a_machine_that_starts_again_has_rules_and_sidecar,
           removal_keeps_settings_and_state, a_purge_as_on_the_page_leaves_no_rules, a_purge_of_running_programs_removes_everything,
@@ -443,28 +377,8 @@ def main():
     if set(sys.argv[1:]) - {"--keep", "--long"}:
         print(__doc__, file=sys.stderr)
         return 64
-    keep, at = "--keep" in sys.argv, CHECKS.index(purge_removes_everything)
-    checks = CHECKS[:at] + (LONG if "--long" in sys.argv else []) + CHECKS[at:]
-    if os.getuid() != 0:
-        print("expected to be root, for debootstrap and namespaces; run test/debian/run.py as root", file=sys.stderr)
-        return 77
-    folder = pathlib.Path(tempfile.mkdtemp(prefix="handfast-debian-", dir="/var/tmp"))
-    debian, passed = Debian(folder), 0
-    try:
-        for check in checks:
-            started = time.monotonic()
-            check(debian)
-            passed += 1
-            print("PASS %s (%.1f s)" % (check.__name__.replace("_", " "), time.monotonic() - started), flush=True)
-    except Failure as failure:
-        print("FAIL %s: %s" % (check.__name__.replace("_", " "), failure))
-    finally:
-        debian.close()
-        if not keep:
-            shutil.rmtree(folder)
-    # Each check needs what the ones before it made: those after a failure count as failed.
-    print("%d passed, %d failed" % (passed, len(checks) - passed))
-    return 0 if passed == len(checks) else 1
+    at = CHECKS.index(purge_removes_everything)
+    return run_checks(CHECKS[:at] + (LONG if "--long" in sys.argv else []) + CHECKS[at:], keep="--keep" in sys.argv)
 
 
 if __name__ == "__main__":
