@@ -63,7 +63,7 @@ def shows_that_a_sidecar_of_this_host_attests_renews_and_claims_its_address(stor
     sidecar.start()
     expect_eq(sidecar.identity()["id"], LOCAL, "the identity")
     sidecar.wait_for_rotation(deadline_s=10)
-    expect_eq(json.loads(sidecar.admin("/warnings?format=json"))["conditions"], [], "conditions: a certificate of 4 s is renewed with 2 s left, which is not late")
+    expect_eq(sidecar.admin("/check")["conditions"], [], "conditions: a certificate of 4 s is renewed with 2 s left, which is not late")
     rows = wait_until("the claim over TCP", lambda: [row for row in _status(story)[1] if row["addresses"]], 10)
     expect_in(story.control.host.ipv4, json.dumps(rows[0]["addresses"]), "the address")
 
