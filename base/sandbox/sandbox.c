@@ -26,6 +26,7 @@ enum group {
 	GROUP_SIGNALS = 128,
 	GROUP_NAMESPACE = 256,
 	GROUP_WATCH = 512,
+	GROUP_ATTACK = 1024, /* as GROUP_ENDS */
 };
 
 static const uint32_t MISSING = SCMP_ACT_ERRNO(ENOSYS);
@@ -53,6 +54,7 @@ static const unsigned groups_of[] = {
 	[SANDBOX_RULES] = RULES,
 	[SANDBOX_PARENT] = PARENT,
 	[SANDBOX_STARTER] = PARENT | GROUP_RULES | GROUP_NAMESPACE,
+	[SANDBOX_FOREIGN] = 0,
 	[SANDBOX_MODULE] = NETWORK | GROUP_CONTROL | GROUP_WATCH | GROUP_FOREIGN,
 };
 
@@ -204,10 +206,12 @@ static int load(scmp_filter_ctx filter, unsigned groups, uint32_t otherwise)
 		result = seccomp_attr_set(filter, SCMP_FLTATR_CTL_TSYNC, 1);
 	if (result == 0) /* else older kernels disable speculation for the process, which costs a third of the speed */
 		result = seccomp_attr_set(filter, SCMP_FLTATR_CTL_SSB, 1);
-	if (result == 0)
+	if (result == 0 && otherwise == SCMP_ACT_ALLOW)
+		result = add_listed(filter, GROUP_ATTACK, SCMP_ACT_ERRNO(EPERM));
+	else if (result == 0)
 		result = add_listed(filter, groups, SCMP_ACT_ALLOW);
-	if (result == 0 && otherwise != SCMP_ACT_KILL_PROCESS)
-		result = add_listed(filter, GROUP_ENDS, SCMP_ACT_KILL_PROCESS);
+	if (result == 0 && otherwise == MISSING)
+		result = add_listed(filter, GROUP_ENDS | GROUP_ATTACK, SCMP_ACT_KILL_PROCESS);
 	if (result == 0 && (groups & GROUP_NETWORK) != 0)
 		result = allow_threads(filter, otherwise);
 	for (size_t i = 0; i < sizeof by_arguments / sizeof by_arguments[0] && result == 0; i++)
@@ -243,8 +247,10 @@ enum err sandbox_enter(enum sandbox_role role, struct why *why)
 	static const char expected[] = "a kernel that restricts the process's system calls (seccomp)";
 	if (!sandbox_is_built_in())
 		return ERR_NONE;
-	/* Foreign code asks for calls to learn what the kernel has. */
-	const uint32_t otherwise = role == SANDBOX_MODULE ? MISSING : SCMP_ACT_KILL_PROCESS;
+	/* A library asks for calls to learn what the kernel has. */
+	const uint32_t otherwise = role == SANDBOX_MODULE    ? MISSING
+				   : role == SANDBOX_FOREIGN ? SCMP_ACT_ALLOW
+							     : SCMP_ACT_KILL_PROCESS;
 	scmp_filter_ctx filter = seccomp_init(otherwise);
 	int result = filter == NULL ? -ENOMEM : load(filter, groups_of[role], otherwise);
 	if (filter != NULL)

@@ -15,8 +15,10 @@ enum sandbox_role {
 	SANDBOX_RULES,    /* the network and its rules, a process that guards them, and the caller's user */
 	SANDBOX_PARENT,   /* starts processes of ours, which restrict themselves: execve(), no new namespace */
 	SANDBOX_STARTER,  /* the same for handfast-init in another network namespace, with what that may */
-	SANDBOX_MODULE,   /* with a vendor's library: wide, no other program and no new process. What is unknown gets
-			     ENOSYS, what only an attack calls ends the process. */
+	SANDBOX_FOREIGN, /* runs a program of the operator's, whose calls are not known: all, but EPERM for what only an
+			    attack calls */
+	SANDBOX_MODULE,  /* with a vendor's library: wide, no other program and no new process. What is unknown gets
+			    ENOSYS, what only an attack calls ends the process. */
 };
 
 struct sandbox_version { /* of libseccomp */

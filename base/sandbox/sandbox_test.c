@@ -393,6 +393,25 @@ static void a_module_may_do_much_but_start_nothing(void **state)
 		assert_fine(SANDBOX_MODULE, fine[i]);
 }
 
+/* --- a program of the operator's --- */
+
+static void fail_at_attacks(void)
+{
+	static const long numbers[] = {SYS_ptrace, SYS_mount, SYS_unshare, SYS_setns, SYS_bpf, SYS_process_vm_readv};
+	for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
+		if (syscall(numbers[i], -1L, 0L, 0L, 0L, 0L, 0L) != -1 || errno != EPERM)
+			_exit(CHILD_WRONG);
+}
+
+static void a_program_of_the_operators_does_what_is_no_attack(void **state)
+{
+	static act_fn *const fine[] = {start_a_program, open_a_socket, start_a_thread, make_a_file_of_memory,
+		fork_a_process, share_and_lock_memory, fail_at_attacks};
+	(void)state;
+	for (size_t i = 0; i < sizeof fine / sizeof fine[0]; i++)
+		assert_fine(SANDBOX_FOREIGN, fine[i]);
+}
+
 /* --- beside the filter --- */
 
 static void give_up_all_capabilities(void)
@@ -501,6 +520,7 @@ int main(void)
 		cmocka_unit_test(what_starts_programs_has_no_other_powers),
 		cmocka_unit_test(what_notifies_sends_signals_alone),
 		cmocka_unit_test(a_module_may_do_much_but_start_nothing),
+		cmocka_unit_test(a_program_of_the_operators_does_what_is_no_attack),
 		cmocka_unit_test(has_no_capability_afterwards),
 		cmocka_unit_test(restricts_threads_that_exist_already),
 	};

@@ -1,6 +1,7 @@
 /* A process that runs the operator's command, which signs a certification request. It has no key: the network process
  * starts it before it restricts itself, and gives it requests over a socket. It shuts itself, and with it the command,
- * out of the key folder (Landlock); which system calls a command makes cannot be known, so there is no filter for them.
+ * out of the key folder (Landlock). Which system calls a command makes cannot be known: those that only an attack makes
+ * get EPERM.
  *
  * One datagram per request (PEM), one per answer: a byte, RUNNER_SIGNED or RUNNER_FAILED, then what the command wrote
  * to its standard output, or what went wrong. */

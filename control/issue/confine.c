@@ -76,7 +76,7 @@ static void add_all_beside(int list, char *key_folder)
 	}
 }
 
-enum err confine_command(const char *key_folder, struct why *why)
+static enum err leave_key_folder(const char *key_folder, struct why *why)
 {
 	char path[PATH_MAX];
 	_cleanup_fd_ int list = -1;
@@ -87,8 +87,14 @@ enum err confine_command(const char *key_folder, struct why *why)
 	return enforce(list, key_folder, why);
 }
 
+enum err confine_command(const char *key_folder, struct why *why)
+{
+	RETURN_IF_ERR(leave_key_folder(key_folder, why));
+	return sandbox_enter(SANDBOX_FOREIGN, why);
+}
+
 enum err confine_module(const char *key_folder, struct why *why)
 {
-	RETURN_IF_ERR(confine_command(key_folder, why));
+	RETURN_IF_ERR(leave_key_folder(key_folder, why));
 	return sandbox_enter(SANDBOX_MODULE, why);
 }

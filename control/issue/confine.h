@@ -15,9 +15,9 @@ enum err confine_signer(struct why *why) _must_use_;
  * opened afterwards; the process must not listen then. */
 /* The process that runs an operator's command, and the command: no core dumps, no ptrace of this process, no new
  * privileges; every file but the key folder (Landlock), and no other file that lies directly in a folder above it and
- * is made later. ERR_UNSUPPORTED: as below. */
+ * is made later; every system call but those that only an attack makes, which get EPERM. ERR_UNSUPPORTED: as below. */
 enum err confine_command(const char *key_folder, struct why *why) _must_use_;
-/* The process that loads a PKCS#11 module: the same, and an allow list of system calls that is wide enough for a
+/* The process that loads a PKCS#11 module: the same files, and an allow list of system calls that is wide enough for a
  * vendor's library, without other programs and new processes. Before it loads the module. */
 enum err confine_module(const char *key_folder, struct why *why) _must_use_;
 

@@ -5,6 +5,7 @@ Abuse case S7. The processes are those of base/sandbox/processes.def, real progr
     control [run, signer] --- client, server: [sidecars]     node: [agent, starter], API server (stand-in)
     host: the commands of all programs"""
 
+import contextlib
 import json
 import os
 import socket
@@ -16,7 +17,7 @@ from handfast_harness.forbidden import death_by, deaths_of, wait_for_filter
 from handfast_harness.sidecar import SIDECAR_UID
 from peers.kube_api import KubeApi
 
-DEADLINE_S = 120
+DEADLINE_S = 240
 SIGSYS = 31
 ATTACKS = ("execve", "ptrace", "mount", "bpf", "unshare", "setns", "io_uring_setup", "memfd_create", "setuid", "init_module",
            "perf_event_open", "process_vm_readv")
@@ -129,6 +130,31 @@ def shows_a_restore(story):
     _control_command(story, "restore", calls=("execve", "bpf", "mount"))
 
 
+@tries("handfast-control", "(ca-command)")
+def shows_the_process_that_runs_an_operators_command(story):
+    """The command inherits its filter: it may do all but this, which gets EPERM (1)."""
+    keys = story.folder("keys")
+    for call in ("ptrace", "mount", "unshare", "setns", "bpf", "process_vm_readv", "init_module"):
+        with _with_socket(story.programs["handfast-control"], "ca-command", keys, "1000", "/bin/true") as pid:
+            expect_eq(death_by(pid, call), -1, "the result of %s" % call)
+
+
+@contextlib.contextmanager
+def _with_socket(*argv):
+    """A process that its parent gives a socket, descriptor 3. Its id, when it has a filter."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with ours:
+        child = subprocess.Popen(argv, stdin=subprocess.DEVNULL, preexec_fn=lambda: os.dup2(theirs.fileno(), 3),
+                                 pass_fds=(3,), start_new_session=True)
+        theirs.close()
+        try:
+            wait_for_filter(child.pid)
+            yield child.pid
+        finally:
+            child.kill()
+            child.wait()
+
+
 @tries("handfast-pkcs11", "(token)")
 def shows_the_process_with_a_vendors_module(story):
     """With SoftHSM; at its end the module is loaded and waits for what to sign."""
@@ -138,19 +164,9 @@ def shows_the_process_with_a_vendors_module(story):
     for call in ATTACKS:
         if call in ("io_uring_setup", "memfd_create", "perf_event_open"):
             continue  # they get ENOSYS there: a library may ask what the kernel has
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        with ours:
-            child = subprocess.Popen([story.programs["handfast-pkcs11"], keys, module, "mesh", "authority", pin],
-                                     stdin=subprocess.DEVNULL, preexec_fn=lambda fd=theirs.fileno(): os.dup2(fd, 3),
-                                     pass_fds=(3,), start_new_session=True)
-            theirs.close()
-            try:
-                wait_until("the module to be loaded", lambda pid=child.pid: "libsofthsm2" in _maps(pid))
-                wait_for_filter(child.pid)
-                _dies(child.pid, call)
-            finally:
-                child.kill()
-                child.wait()
+        with _with_socket(story.programs["handfast-pkcs11"], keys, module, "mesh", "authority", pin) as pid:
+            wait_until("the module to be loaded", lambda loading=pid: "libsofthsm2" in _maps(loading))
+            _dies(pid, call)
 
 
 def _maps(pid):

@@ -1,7 +1,7 @@
 """A system call that a running program of ours does not make by itself: by ptrace it makes the call at the place where it
 stands, as code would that took it over. A debugger of root's gets past all that keeps others from attaching.
 
-    death_by(pid, "execve")               of a process that runs: the signal that ends it, None if it lives on
+    death_by(pid, "execve")               of a process that runs: the signal that ends it, or what the call returned, below 0
     deaths_of(argv, calls, ...)           the same for a program from its start, once per call, as soon as it has a filter"""
 
 import contextlib
@@ -86,23 +86,25 @@ def _next_stop(pid):
 
 
 def _make(pid, call):
-    """The signal that it ends by, None: it lives."""
+    """The signal that it ends by; 0 or less: what the call returned."""
     _prepare(pid, call)
-    _ptrace(_SYSCALL, pid)
-    for _ in range(4):  # the entry of the call, its exit; an older kernel shows the signal to the tracer
+    stopped = signal.SIGTRAP
+    num_stops = 0  # the entry of the call, then its exit
+    for _ in range(20):
+        _ptrace(_SYSCALL, pid, 0, stopped if stopped != signal.SIGTRAP else 0)
         ended, stopped = _next_stop(pid)
         if ended is not None:
             return ended
-        if stopped & 0x7f == signal.SIGTRAP and _returned(pid, call):
-            return None
-        _ptrace(_SYSCALL, pid, 0, stopped if stopped & 0x7f != signal.SIGTRAP else 0)
+        num_stops += stopped == signal.SIGTRAP | 0x80
+        if num_stops == 2 and _result(pid) != _NUMBERS[call]:  # else it is being ended
+            return _result(pid)
+        stopped = signal.SIGTRAP if stopped & 0x7f == signal.SIGTRAP else stopped
     raise StoryFailure("%d neither ended by %s nor returned from it" % (pid, call))
 
 
-def _returned(pid, call):
-    with open("/proc/%d/syscall" % pid) as file:
-        now = file.read().split()
-    return now[0] != str(_NUMBERS[call])
+def _result(pid):
+    registers = _registers(pid, _GETREGSET)
+    return ctypes.c_int64(registers[10 if os.uname().machine == "x86_64" else 0]).value
 
 
 def num_filters(pid):
@@ -122,7 +124,7 @@ def death_by(pid, call):
     if ended is not None:
         return ended
     ended = _make(pid, call)
-    if ended is None:
+    if ended <= 0:
         os.kill(pid, signal.SIGKILL)
     if not is_ours:  # else its Process waits for it
         with contextlib.suppress(ChildProcessError):
