@@ -48,6 +48,11 @@ def images(folder):
     return plus(Sum(int(has_same), int(not has_same)), last_line(*suite.run(["docker/check_images.sh", "arm64"])))
 
 
+def packages(_folder):
+    """The Debian packages, on a minimal Debian by qemu-user."""
+    return last_line(*suite.run(suite.PYTHON + ["test/debian/run_arm64.py"]))
+
+
 def hardening(_folder):
     """The flags of the linked programs, as test/lint checks them for amd64."""
     suite.build(*OPT, *suite.run(suite.PYTHON + ["test/lint/hardening.py", "--labels"], shows=False)[1].split())
@@ -135,7 +140,7 @@ def main():
         return 0
     total = Sum(0, 0)
     with tempfile.TemporaryDirectory(prefix="handfast-arm64-") as folder:
-        for step in (images, hardening, in_qemu_user, in_machine):
+        for step in (images, packages, hardening, in_qemu_user, in_machine):
             print("-- %s: %s" % (step.__name__, step.__doc__), flush=True)
             one = step(folder)
             print("-- %s: %d passed, %d failed" % (step.__name__, *one), flush=True)
