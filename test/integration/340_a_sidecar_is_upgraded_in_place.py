@@ -82,7 +82,7 @@ def shows_that_the_command_upgrades_and_waits(story):
     expect("upgraded" in shown and "serving" not in shown, "the command shows %r" % shown)
     old.wait_for_log("taken over after")
     expect_eq(old.wait_for_exit(10), 0, "exit code of the process that was upgraded")
-    pid = int(story.mesh.server.run(["pidof", "handfast-sidecar"]).stdout.split()[0])
+    pid = story.server.listening_pid()
     expect(pid != before, "the process is the same one")
     story.own(_killed_at_the_end(pid))
     with _connect(story) as sock:

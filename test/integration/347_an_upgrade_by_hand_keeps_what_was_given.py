@@ -45,7 +45,7 @@ def _upgrade(story, *words, check=True, **environment):
                                  uid=SIDECAR_UID, check=check, env=env, cwd="/")
     if done.returncode == 0:
         wait_until("the process before to end", lambda: not is_running(story.pids[-1]), 10)
-        story.pids.append(int(story.mesh.server.run(["pidof", "handfast-sidecar"]).stdout.split()[0]))
+        story.pids.append(story.mesh.sidecar("server").listening_pid())
         story.own(_ended(story.pids[-1]))
     return done
 

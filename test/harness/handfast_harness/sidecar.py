@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import signal
 
 from . import settings
@@ -76,6 +77,11 @@ class Sidecar:
         self.story.own(before)
         self.process.wait_for_log("taken over after", deadline_s)
         return before
+
+    def listening_pid(self):
+        """Of the process that has the tunnels' port, which a command of the program may have started. pidof would name
+        those of other runs on this machine, too."""
+        return int(re.search(r"pid=(\d+)", self.host.run(["ss", "-Hltnp", "sport = :%d" % TUNNEL]).stdout).group(1))
 
     def start(self, deadline_s=15.0):
         self.launch()
