@@ -703,6 +703,13 @@ def tests_wait_for_conditions():
     yield from sleeps.tests_wait_for_conditions(tracked_texts("*.py", "*.c", "*.h", "*.sh"))
 
 
+def processes_are_ended_by_their_id():
+    """pidof, pgrep, pkill and killall find the processes of other runs on the machine, in every namespace."""
+    return grep(tracked_texts("test/*.py", "test/*.sh", "bench/*.py", "tools/*.sh"),
+                r"""["'](pidof|pgrep|pkill|killall)["' ]|^\s*(pidof|pgrep|pkill|killall) |\$\((pidof|pgrep) """,
+                lambda name: name.startswith("test/lint/"))
+
+
 RULES = [
     *map(of_documents, documents.RULES),
     documents_name_what_exists,
@@ -742,6 +749,7 @@ RULES = [
     *map(of_dead_code, dead_code.RULES),
     tests_stay_on_their_own_addresses,
     tests_wait_for_conditions,
+    processes_are_ended_by_their_id,
 ]
 
 
