@@ -12,6 +12,7 @@ config=(--config=opt) binaries=${HANDFAST_BIN-} strip=strip sysroot=
 if [ "$architecture" = arm64 ] && [ "$(dpkg --print-architecture)" != arm64 ]; then
 	config+=(--config=arm64) binaries=${HANDFAST_BIN_ARM64-} strip=aarch64-linux-gnu-strip
 	sysroot=$(bazel info output_base 2>/dev/null)/external/debian_arm64/root
+	[ -d "$sysroot" ] || bazel fetch --ui_event_filters=-info,-warning,-debug @debian_arm64//:all # without a build
 fi
 
 program=${label##*:}
