@@ -14,14 +14,17 @@ static inline void test_wait_pause(void)
 	(void)nanosleep(&pause, NULL); /* duration: the pause between two polls */
 }
 
-/* Runs the step, such as a round of a loop, until the condition holds; false: it did not within TEST_WAIT_MS. */
+/* Runs the step, such as a round of a loop, until the condition holds; false: it did not within TEST_WAIT_MS. A
+ * condition that held is not asked again: it may have taken what it waited for. */
 #define WAIT_UNTIL(condition, step)                                                                                    \
 	({                                                                                                             \
 		uint64_t end_ms_ = clock_system.mono_ms(&clock_system) + TEST_WAIT_MS;                                 \
-		while (!(condition) && clock_system.mono_ms(&clock_system) < end_ms_) {                                \
+		bool holds_ = (condition);                                                                             \
+		while (!holds_ && clock_system.mono_ms(&clock_system) < end_ms_) {                                     \
 			step;                                                                                          \
-			if (!(condition))                                                                              \
+			holds_ = (condition);                                                                          \
+			if (!holds_)                                                                                   \
 				test_wait_pause();                                                                     \
 		}                                                                                                      \
-		(condition);                                                                                           \
+		holds_;                                                                                                \
 	})
