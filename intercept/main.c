@@ -199,6 +199,15 @@ static enum cli_exit run(const struct options *options, const char *command)
 	return code;
 }
 
+static void confine(void)
+{
+	struct why why = {0};
+	char text[sizeof why];
+	if (sandbox_enter(SANDBOX_RULES, &why) != ERR_NONE)
+		fprintf(stderr, "handfast-init: running without a system call filter: %s\n",
+			why_format(&why, text, sizeof text));
+}
+
 int main(int argc, char **argv)
 {
 	_cleanup_(command_line_done) struct command_line line;
@@ -210,9 +219,7 @@ int main(int argc, char **argv)
 		return (int)command_line_refuse(&line);
 	if (line.checks_only)
 		return CLI_DONE;
-	struct why why = {0};
-	if (sandbox_enter(SANDBOX_RULES, &why) != ERR_NONE)
-		fprintf(stderr, "handfast-init: running without a system call filter: %s\n", why.got);
+	confine();
 	options.rules.kernel_has_socket = preflight_kernel_has_socket();
 	return (int)run(&options, line.command->words);
 }

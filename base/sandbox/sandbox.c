@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <linux/capability.h>
 #include <linux/netlink.h>
+#include <linux/seccomp.h>
 #include <net/if.h>
 #include <sched.h>
 #include <seccomp.h>
@@ -242,11 +243,27 @@ bool sandbox_is_built_in(void)
 	return !IS_SANITIZED;
 }
 
+/* Asks before libseccomp does, which reports a refused seccomp() as a lack of memory. */
+static enum err may_filter(const char *expected, struct why *why)
+{
+	const uint32_t action = SECCOMP_RET_KILL_PROCESS;
+	if (syscall(SYS_seccomp, SECCOMP_GET_ACTION_AVAIL, 0, &action) == 0)
+		return ERR_NONE;
+	if (errno == EINVAL || errno == EOPNOTSUPP)
+		return why_set(why, ERR_UNSUPPORTED, expected, "run a kernel of Linux 4.14 or later",
+			"the kernel's seccomp() lacks a filter that ends a process");
+	return why_set(why, ERR_UNSUPPORTED, expected,
+		"of a systemd unit: add `SystemCallFilter=seccomp` in a drop-in; of a container: a seccomp profile "
+		"that allows it, such as RuntimeDefault",
+		"the system call seccomp() is refused (%m) by a filter that the process was started with");
+}
+
 enum err sandbox_enter(enum sandbox_role role, struct why *why)
 {
-	static const char expected[] = "a kernel that restricts the process's system calls (seccomp)";
+	static const char expected[] = "a process that may restrict its own system calls";
 	if (!sandbox_is_built_in())
 		return ERR_NONE;
+	RETURN_IF_ERR(may_filter(expected, why));
 	/* A library asks for calls to learn what the kernel has. */
 	const uint32_t otherwise = role == SANDBOX_MODULE    ? MISSING
 				   : role == SANDBOX_FOREIGN ? SCMP_ACT_ALLOW
@@ -258,8 +275,10 @@ enum err sandbox_enter(enum sandbox_role role, struct why *why)
 	if (result == 0)
 		return ERR_NONE;
 	return why_set(why, ERR_UNSUPPORTED, expected,
-		"check whether the container's seccomp profile forbids seccomp()",
-		"cannot install the system call filter: %s", strerror(-result));
+		result == -ENOMEM
+			? "raise the process's memory limit (LimitAS, ulimit -v), or start it below fewer filters"
+			: "check the seccomp profile that the process was started with",
+		"the system call filter cannot be installed: %s", strerror(-result));
 }
 
 enum err sandbox_close(struct why *why)

@@ -2,7 +2,9 @@
 #include "base/sandbox/sandbox.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
 #include <linux/netlink.h>
+#include <linux/seccomp.h>
 #include <pthread.h>
 #include <sched.h>
 #include <setjmp.h>
@@ -17,6 +19,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/shm.h>
 #include <sys/socket.h>
@@ -508,6 +511,45 @@ static void restricts_threads_that_exist_already(void **state)
 	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS);
 }
 
+/* --- a filter outside that refuses seccomp() --- */
+
+/* As systemd's SystemCallFilter without seccomp does. */
+static bool refuse_filters(void)
+{
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_seccomp, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog program = {.len = sizeof code / sizeof code[0], .filter = code};
+	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
+}
+
+static void enter_where_filters_are_refused(void)
+{
+	struct why why = {0};
+	if (!refuse_filters())
+		_exit(CHILD_WITHOUT_FILTER);
+	if (sandbox_enter(SANDBOX_RULES, &why) != ERR_UNSUPPORTED ||
+		strstr(why.got, "seccomp() is refused (Operation not permitted)") == NULL ||
+		strstr(why.fix, "SystemCallFilter=seccomp") == NULL || strstr(why.fix, "...") != NULL)
+		_exit(CHILD_WRONG);
+}
+
+static void the_report_names_a_filter_outside_that_refuses_ours(void **state)
+{
+	(void)state;
+	int status;
+	pid_t child = fork();
+	if (child == 0) {
+		enter_where_filters_are_refused();
+		_exit(CHILD_FINE);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == CHILD_FINE);
+}
+
 int main(void)
 {
 	if (!sandbox_is_built_in())
@@ -523,6 +565,7 @@ int main(void)
 		cmocka_unit_test(a_program_of_the_operators_does_what_is_no_attack),
 		cmocka_unit_test(has_no_capability_afterwards),
 		cmocka_unit_test(restricts_threads_that_exist_already),
+		cmocka_unit_test(the_report_names_a_filter_outside_that_refuses_ours),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -124,8 +124,10 @@ static struct cni_environment read_environment(void)
 static void confine(void)
 {
 	struct why why = {0};
+	char text[sizeof why];
 	if (sandbox_close(&why) != ERR_NONE || sandbox_enter(SANDBOX_COMMAND, &why) != ERR_NONE)
-		fprintf(stderr, "handfast-cni: running without a system call filter: %s\n", why.got);
+		fprintf(stderr, "handfast-cni: running without a system call filter: %s\n",
+			why_format(&why, text, sizeof text));
 }
 
 int plugin_run(void)

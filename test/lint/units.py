@@ -14,8 +14,14 @@ SOCKETS = {"handfast-sidecar": "admin_socket", "handfast-control": "operator_soc
 IMAGES = {"handfast-sidecar": "docker/Dockerfile.sidecar", "handfast-control": "docker/Dockerfile.control"}
 # After these a restart would end the same way.
 FINAL = ["CLI_USAGE", "CLI_DAMAGED", "CLI_DENIED"]
-# Allowed by the programs' own filters, refused by the units': the owner of a file is changed by root alone.
-NOT_IN_UNITS = {"chown", "fchown", "fchownat"}
+# The groups of calls of base/sandbox that the processes of a unit need. The other groups are of processes that these units do not
+# start, but for a PKCS#11 module, which copes without some.
+GROUPS = {"handfast-sidecar": "ALL|NETWORK|CONTROL", "handfast-control": "ALL|NETWORK|CONTROL", "handfast-init": "ALL|NETWORK|RULES|SIGNALS"}
+# Without it a program cannot install its own filter, and runs without one.
+OWN_FILTER = "seccomp"
+# Allowed by the programs' own filters, refused by the units': the owner of a file is changed by root alone, and the units' commands
+# dial as no other user, which `handfast-init check` does.
+NOT_IN_UNITS = {"chown", "fchown", "fchownat", "setresuid"}
 
 
 def text_of(name):
@@ -107,8 +113,16 @@ def variables():
             yield "handfast-init.default: HANDFAST_INIT_%s is no setting" % name
 
 
+def own_filters():
+    """A list of the systemd version at hand would not do: older and newer ones differ, and only the word is sure."""
+    for package, unit in with_units():
+        words = unit.get("SystemCallFilter", [""])
+        if OWN_FILTER not in words[0].split() or any(OWN_FILTER in value.split() for value in words[1:]):
+            yield "%s: expected SystemCallFilter with %s, without which the program has no filter of its own" % (package.unit, OWN_FILTER)
+
+
 def findings():
-    for check in (programs, folders, users, exits, times, starts, variables):
+    for check in (programs, folders, users, exits, times, starts, variables, own_filters):
         yield from check()
 
 
@@ -125,14 +139,12 @@ def calls_refused(sets):
     def expand(word):
         return set().union(*map(expand, members[word])) if word in members else {word}
 
-    # The other groups are of processes that these units do not start, but for a PKCS#11 module, which copes without some.
-    needed = set(re.findall(r"^CALLS\(GROUP_(?:ALL|NETWORK|CONTROL), (\w+)\)", text_of("base/sandbox/calls.def"), re.M)) - NOT_IN_UNITS
     for package, unit in with_units():
-        if package.name not in SETTINGS:
-            continue
+        row = r"^CALLS\(GROUP_(?:%s), (\w+)\)" % GROUPS[package.name]
+        needed = set(re.findall(row, text_of("base/sandbox/calls.def"), re.M)) - NOT_IN_UNITS
         allowed = set()
         for value in unit["SystemCallFilter"]:
             calls = set().union(*map(expand, value.lstrip("~").split()))
             allowed = allowed - calls if value.startswith("~") else allowed | calls
-        for call in sorted((needed | {"seccomp"}) - allowed):
+        for call in sorted((needed | {OWN_FILTER}) - allowed):
             yield "%s: refuses %s, which the program needs" % (package.unit, call)
