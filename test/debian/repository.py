@@ -2,12 +2,13 @@
 
 import os
 import pathlib
+import re
 import shutil
 
 from machine import Failure, run
 
 SIGN = pathlib.Path(__file__).resolve().parents[2] / "deploy/debian/sign_repository.sh"
-KEY, OTHER = "Handfast test <test@example.org>", "Another maker <other@example.org>"
+KEY, OTHER = "Handfast test <test@example.org>", "Another maker <another-test@example.org>"
 AT = "srv/repository"
 LIST, KEYRING = "etc/apt/sources.list.d/handfast.list", "etc/apt/keyrings/handfast.asc"
 ONLY = ["-o", "Dir::Etc::sourcelist=/" + LIST, "-o", "Dir::Etc::sourceparts=-", "-o", "APT::Get::List-Cleanup=0"]
@@ -19,16 +20,23 @@ class Repository:
         self.debian, self.folder = debian, debian.base / AT
         self.home = debian.folder / "gnupg"
         self.home.mkdir(mode=0o700)
-        for name in (KEY, OTHER):
-            self.gpg("--passphrase", "", "--quick-generate-key", name, "ed25519", "sign", "1d")
+        self.key, self.other = (self._make_key(name) for name in (KEY, OTHER))
+
+    def _make_key(self, name):
+        """Its fingerprint."""
+        self.gpg("--passphrase", "", "--quick-generate-key", name, "ed25519", "sign", "1d")
+        return re.search(r"^fpr:+(\w+):", self.gpg("--with-colons", "--list-secret-keys", "=" + name).stdout, re.M)[1]
 
     def gpg(self, *argv):
         return run("gpg", "--batch", "--homedir", self.home, *argv)
 
-    def sign(self, key):
+    def sign(self, *words):
         shutil.rmtree(self.folder, ignore_errors=True)
         shutil.copytree(self.debian.new, self.folder)
-        return run(SIGN, self.folder, key, env={**os.environ, "GNUPGHOME": str(self.home)}, check=False)
+        return self.run(*words)
+
+    def run(self, *words):
+        return run(SIGN, self.folder, *words, env={**os.environ, "GNUPGHOME": str(self.home)}, check=False)
 
     def enable(self):
         """As in docs/install-on-hosts.md."""
@@ -82,28 +90,50 @@ def _installs_from_it(repository):
 def _refuses_what_was_changed(repository):
     _change(next(repository.folder.glob(PACKAGE + "_*.deb")))
     repository.expect(repository.apt("install", "-y", PACKAGE), ["Hash Sum mismatch", "unexpected size"], "a changed package")
-    repository.sign(KEY)
+    repository.sign(repository.key)
     packages = repository.folder / "Packages"
     packages.write_text(packages.read_text().replace("SHA256: ", "SHA256: 0", 1))
     repository.expect(repository.update(), ["Hash Sum mismatch", "unexpected size"], "a changed list of packages")
-    repository.sign(KEY)
+    repository.sign(repository.key)
     release = repository.folder / "InRelease"
     release.write_text(release.read_text().replace("Origin: Handfast", "Origin: Handfasu", 1))
     repository.expect(repository.update(), ["BADSIG", "invalid", "not signed"], "a changed release")
 
 
 def _refuses_another_key(repository):
-    repository.sign(OTHER)
+    repository.sign(repository.other)
     repository.expect(repository.update(), ["NO_PUBKEY"], "a release that another key has signed")
-    done = repository.sign("unknown@example.org")
-    if done.returncode != 66 or "gpg --list-secret-keys" not in done.stdout:
-        raise Failure("a key that is not there: exit code %d: %s" % (done.returncode, done.stdout))
+
+
+def _refuses_a_package_that_is_cut(repository):
+    repository.sign("unknown@example.org")  # copies the packages, no more
+    package = next(repository.folder.glob(PACKAGE + "_*.deb"))
+    os.truncate(package, package.stat().st_size // 2)
+    done = repository.run(repository.key)
+    if done.returncode != 65 or (repository.folder / "InRelease").exists():
+        raise Failure("a package that is cut: exit code %d: %s" % (done.returncode, done.stdout))
+
+
+def _names_one_key(repository):
+    """The address of the first is a part of the other's: by it both would be exported."""
+    for words in ("unknown@example.org", "test@example.org"):
+        done = repository.sign(words)
+        if done.returncode != 66 or "gpg --list-secret-keys" not in done.stdout or (repository.folder / "InRelease").exists():
+            raise Failure("a key by the name %s: exit code %d: %s" % (words, done.returncode, done.stdout))
+    repository.sign("=" + KEY, "14")
+    shown = repository.gpg("--with-colons", "--show-keys", repository.folder / "handfast.asc").stdout
+    if shown.count("pub:") != 1 or repository.key not in shown:
+        raise Failure("handfast.asc has other keys than the one that signs: " + shown)
+    if "\nValid-Until: " not in (repository.folder / "InRelease").read_text():
+        raise Failure("a repository that was signed for 14 days has no end")
 
 
 def apt_takes_a_signed_repository_and_refuses_what_was_changed(debian):
     repository = Repository(debian)
     try:
-        done = repository.sign(KEY)
+        _refuses_a_package_that_is_cut(repository)
+        _names_one_key(repository)
+        done = repository.sign(repository.key)
         if done.returncode != 0:
             raise Failure("sign_repository.sh: exit code %d: %s" % (done.returncode, done.stdout))
         repository.enable()
