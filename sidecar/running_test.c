@@ -4,6 +4,7 @@
 #include "base/core/mem.h"
 #include "sidecar/admin_socket.h"
 #include <fcntl.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -12,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/wait.h>
 #include <unistd.h>
 /* cmocka requires the headers above */
@@ -27,6 +29,12 @@ static void the_unit_is_in_the_cgroup(_unused_ void **state)
 		{"0::/system.slice/handfast-sidecar.service\n", "handfast-sidecar.service"},
 		{"1:name=systemd:/system.slice/a.service\n0::/system.slice/a.service\n", "a.service"},
 		{"0::/user.slice/user-0.slice/session-1.scope\n", ""},
+		{"0::/user.slice/user-1000.slice/user@1000.service/app.slice/side.service\n", "side.service"},
+		{"0::/user.slice/user-1000.slice/user@1000.service/app.slice/shell.scope\n", ""},
+		{"0::/user.slice/user-1000.slice/user@1000.service\n", ""},
+		{"0::/system.slice/a.service/workers\n", "a.service"},
+		{"2:cpu:/\n1:name=systemd:/system.slice/a.service\n", "a.service"},
+		{"0::/system.slice/my.service.d\n", ""},
 		{"0::/\n", ""},
 		{"", ""},
 		{"b.service", "b.service"},
@@ -91,6 +99,7 @@ static void of_a_unit_comes_nothing_and_an_empty_answer_is_an_error(_unused_ voi
 		size_t len;
 		enum err err;
 	} rows[] = {{1, ERR_NONE}, {0, ERR_LIMIT}};
+	assert_int_equal(setenv("NOTIFY_SOCKET", "/nonexistent", 1), 0); /* as a process of the unit */
 	for (size_t i = 0; i < 2; i++) {
 		char folder[] = "/tmp/running_test.XXXXXX";
 		assert_non_null(mkdtemp(folder));
@@ -107,12 +116,44 @@ static void of_a_unit_comes_nothing_and_an_empty_answer_is_an_error(_unused_ voi
 	}
 }
 
+/* As hidepid does: no process is seen. False: it may not (story 347 does). */
+static bool hide_processes(void)
+{
+	return unshare(CLONE_NEWNS) == 0 && mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
+	       mount("none", "/proc", "tmpfs", 0, NULL) == 0;
+}
+
+static void beside_a_unit_it_is_refused_also_where_it_is_hidden(_unused_ void **state)
+{
+	char folder[] = "/tmp/running_test.XXXXXX";
+	assert_non_null(mkdtemp(folder));
+	_cleanup_(mem_freep) char *path = mem_printf("%s/sock", folder);
+	struct why why = {0};
+	int fd = -1;
+	assert_int_equal(unsetenv("NOTIFY_SOCKET"), 0);
+	pid_t pid = answering(path, RUNNING_OF_UNIT);
+	for (unsigned is_hidden = 0; is_hidden < 2; is_hidden++) {
+		_cleanup_(buf_done) struct buf got = BUF_INIT(GIVEN);
+		if (is_hidden && !hide_processes())
+			break;
+		if (is_hidden)
+			assert_int_equal(running_connect(path, &fd, &why), ERR_CONFLICT);
+		assert_int_equal(running_given(path, &got, &why), ERR_CONFLICT);
+		assert_non_null(strstr(why.fix, "systemctl reload"));
+		assert_int_equal(buf_len(&got), 0);
+	}
+	kill(pid, SIGKILL);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	unlink(path);
+	rmdir(folder);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(the_unit_is_in_the_cgroup),
-		cmocka_unit_test(all_of_what_it_was_given_comes),
+		cmocka_unit_test(the_unit_is_in_the_cgroup), cmocka_unit_test(all_of_what_it_was_given_comes),
 		cmocka_unit_test(of_a_unit_comes_nothing_and_an_empty_answer_is_an_error),
+		cmocka_unit_test(beside_a_unit_it_is_refused_also_where_it_is_hidden), /* last: it leaves /proc */
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,7 @@
 """handfast-sidecar upgrade by hand begins with the variables and flags of the running sidecar (decision 102).
 
-    control --- router --- server: [sidecar -> sidecar -> ...]"""
+    control --- router --- server: [sidecar -> sidecar -> ...]
+                       \-- client: [sidecar of a unit]"""
 
 import contextlib
 import os
@@ -16,7 +17,7 @@ SECRET = "hunter2"
 
 
 def arrange(story):
-    story.mesh = Mesh(story, hosts=("server",), leaf_ttl="1h", start=False).start_control()
+    story.mesh = Mesh(story, hosts=("server", "client"), leaf_ttl="1h", start=False).start_control()
     sidecar = story.server = story.mesh.make_sidecar("server").intercept()
     story.socket = sidecar.settings["admin_socket"]
     # In the file is an address where nothing answers: with the file alone there is no identity.
@@ -134,3 +135,26 @@ def shows_that_another_users_process_hands_over_nothing(story):
     expect_eq(done.returncode, 77, "exit code")
     expect("has uid 0" in done.stdout + done.stderr, "the reason: %s" % done.stderr)
     expect_eq([line for line in asked if line], [], "what it was asked")
+
+
+def shows_that_beside_a_unit_it_is_refused_also_where_proc_hides_it(story):
+    """It has NOTIFY_SOCKET and settings that the command does not have; without a unit they would be lost, too."""
+    sidecar = story.mesh.make_sidecar("client").intercept()
+    os.chmod(sidecar.folder, 0o755)
+    sidecar.process = Process(
+        story.mesh.client, "handfast-sidecar", [story.binary("handfast-sidecar"), "--config", sidecar.path],
+        story.log_path("handfast-sidecar-client"), uid=SIDECAR_UID, cwd=sidecar.folder,
+        env={"NOTIFY_SOCKET": "/nonexistent", "HANDFAST_SIDECAR_ZONE": "north"})
+    sidecar.wait_until_ready()
+    command = [story.binary("handfast-sidecar"), "--config", sidecar.path, "--timeout", "10s"]
+    hidden = ["unshare", "--mount", "sh", "-c", "mount -t proc -o hidepid=2 proc /proc && exec setpriv --reuid %d --regid %d "
+              '--clear-groups "$@"' % (SIDECAR_UID, SIDECAR_UID), "sh"]
+    for how, uid in (([], SIDECAR_UID), (hidden, 0)):
+        done = story.mesh.client.run([*how, command[0], "upgrade", *command[1:]], uid=uid, check=False)
+        expect_eq(done.returncode, 69, "exit code, and %s%s" % (done.stdout, done.stderr))
+        expect("systemctl reload of its unit" in done.stdout + done.stderr, "no way on: %s" % done.stderr)
+    done = story.mesh.client.run([*hidden, command[0], "run", "--take-over", *command[1:]], check=False)
+    expect("systemctl reload of its unit" in done.stdout + done.stderr, "run --take-over: %s" % done.stderr)
+    expect(is_running(sidecar.process.pid) and sidecar.is_ready(), "the sidecar is not the one that serves")
+    zone = next(row["value"] for row in sidecar.admin("/config")["settings"] if row["key"] == "zone")
+    expect_eq(zone, "north", "zone")
