@@ -2,6 +2,7 @@
  * They count as long as the SVID that was in use when they were kept. */
 #include "base/core/log.h"
 #include "sidecar/sidecar_private.h"
+#include <stdio.h>
 
 #define COMPONENT "kept"
 
@@ -83,4 +84,20 @@ void sidecar_kept_on_outage(void *arg)
 	else if (err != ERR_NOT_FOUND)
 		log_why(LOG_LEVEL_WARNING, COMPONENT,
 			"the policy and the destinations of before the restart are not used", &why);
+}
+
+bool sidecar_retained_text(const struct retained_bans *retained, char out[SIDECAR_RETAINED_MAX])
+{
+	char ids[300] = "", serials[100] = "";
+	if (retained->num_ids == 0 && retained->num_serials == 0)
+		return false;
+	if (retained->num_ids > 0)
+		snprintf(ids, sizeof(ids), "%u banned identities (%s%s)", retained->num_ids, retained->first,
+			retained->num_ids > 1 ? " and others" : "");
+	if (retained->num_serials > 0)
+		snprintf(serials, sizeof(serials), "%s%u revoked certificates", ids[0] == '\0' ? "" : " and ",
+			retained->num_serials);
+	snprintf(out, SIDECAR_RETAINED_MAX,
+		"%s%s are refused here; the control plane was restored and no longer has them", ids, serials);
+	return true;
 }

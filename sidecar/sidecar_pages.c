@@ -18,7 +18,8 @@ struct conditions {
 	struct page_condition list[CONDITIONS_MAX];
 	enum sidecar_metric metrics[CONDITIONS_MAX]; /* of each, the row that shows it */
 	size_t num;
-	char last_failure[700], source_failure[700], no_policy[700], refused[2][700], not_kept[700], banned[700];
+	char last_failure[700], source_failure[700], no_policy[700], refused[2][700], not_kept[700], banned[700],
+		retained[SIDECAR_RETAINED_MAX];
 };
 
 static void add(struct conditions *to, enum sidecar_metric metric, const char *name, enum page_level level,
@@ -90,6 +91,17 @@ static void add_ban(const struct identity_status *status, struct conditions *out
 		"find out why it was banned; if it may come back: handfast unban, at the control plane");
 }
 
+/* The backup that the control plane was restored from lacks them, so no new sidecar refuses them. */
+static void add_retained(const struct retained_bans *retained, struct conditions *out)
+{
+	if (sidecar_retained_text(retained, out->retained))
+		add(out, METRIC_CONDITION_BANS_RETAINED, "bans that the control plane lacks", PAGE_DEGRADED,
+			out->retained,
+			"at the control plane: 'handfast ban ID' (or 'handfast revoke') again; then 'handfast unban "
+			"ID' for one "
+			"that may connect; the log of this sidecar has the time");
+}
+
 /* An unreachable control plane alone does not make the sidecar not ready: its outage must not stop the workloads.
  * Returns the last failure; NULL: none. */
 static const char *add_identity(const struct identity_status *status, struct conditions *out)
@@ -110,6 +122,7 @@ static const char *add_identity(const struct identity_status *status, struct con
 			"see the detail, and list the recent failures: handfast why");
 	if (status->is_banned)
 		add_ban(status, out);
+	add_retained(&status->retained, out);
 	return failure;
 }
 

@@ -146,7 +146,7 @@ enum err sidecar_put_certificates(const struct sidecar *sidecar, struct buf *out
 #define SIDECAR_SERVICE_FIX "add it to the control plane's settings, or correct listeners.outbound"
 
 /* sidecar_peers.c */
-void sidecar_peers_poll(struct sidecar *sidecar); /* about once per second */
+void sidecar_peers_poll(struct sidecar *sidecar);                          /* about once per second */
 bool sidecar_port_is_strict(const struct sidecar *sidecar, uint16_t port); /* false also before there is a policy */
 /* sidecar_lists.c */
 void sidecar_lists_poll(struct sidecar *sidecar); /* about once per second */
@@ -176,7 +176,10 @@ void sidecar_minimum_changed(struct sidecar *sidecar);             /* config has
 void sidecar_kept_open(struct sidecar *sidecar);
 void sidecar_kept_on_stale(void *sidecar, bool must_not_be_used);
 void sidecar_kept_on_outage(void *sidecar);
-void sidecar_kept_poll(struct sidecar *sidecar);  /* about once per second */
+void sidecar_kept_poll(struct sidecar *sidecar); /* about once per second */
+#define SIDECAR_RETAINED_MAX 512
+/* The detail of the condition for bans and serials that a restored control plane lacks. False: there are none. */
+bool sidecar_retained_text(const struct retained_bans *retained, char out[SIDECAR_RETAINED_MAX]);
 void sidecar_kept_flush(struct sidecar *sidecar); /* at once: at the end, and when the folder changes hands */
 
 /* sidecar_families.c */

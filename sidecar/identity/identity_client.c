@@ -324,8 +324,7 @@ enum err identity_client_new(const struct identity_options *options, struct iden
 	gather_pins(client);
 	identity_kept_load(client);
 	enum err err = check_pins(client, why);
-	if (err == ERR_NONE)
-		err = link_make(client, why);
+	err = err == ERR_NONE ? link_make(client, why) : err;
 	if (err != ERR_NONE) {
 		if (client->link != NULL)
 			control_link_free(client->link);
@@ -372,6 +371,7 @@ void identity_client_status(const struct identity_client *client, struct identit
 		.is_valid = is_valid(client),
 		.is_connected = client->state == IDENTITY_TRUSTED,
 		.claims = {client->claimed},
+		.retained = client->retained_counts,
 		.last_failure = client->last_failure,
 		.dialed = control_link_dialed(client->link),
 	};

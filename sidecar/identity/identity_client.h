@@ -46,11 +46,17 @@ enum err identity_client_new(
 void identity_client_start(struct identity_client *client);
 void identity_client_free(struct identity_client *client);
 
+struct retained_bans {
+	unsigned num_ids, num_serials;
+	char first[200]; /* of the identities, cut; "": none */
+};
+
 struct identity_status {
 	struct credentials *credentials;  /* borrowed; NULL: none */
 	bool is_banned;                   /* by the trust state in use, or by a refusal of the control plane */
 	bool is_valid, is_connected;      /* connected: the identity stream is open and its trust state has arrived */
 	struct claimed_address claims[2]; /* one per family: over the identity stream, and over a stream of its own */
+	struct retained_bans retained;    /* what this sidecar refuses, and the control plane's restored store lacks */
 	struct why last_failure;          /* of the current outage; err ERR_NONE: none */
 	struct addr dialed;               /* the control plane's address that was tried last; family 0: none yet */
 };

@@ -45,9 +45,10 @@ struct identity_client {
 	struct credentials *credentials;
 	struct bundle_set *retained_bans; /* bans and revoked serials that a new incarnation of the control plane lacks;
 					     NULL: none */
-	bool is_published;                /* on_credentials() has them; false: it was called with NULL, or not yet */
-	bool must_attest;                 /* the control plane refused the SVID */
-	bool is_withdrawn;                /* the certificate in use, or one above it, by the newest trust state */
+	struct retained_bans retained_counts; /* of that set */
+	bool is_published;              /* on_credentials() has them; false: it was called with NULL, or not yet */
+	bool must_attest;               /* the control plane refused the SVID */
+	bool is_withdrawn;              /* the certificate in use, or one above it, by the newest trust state */
 	bool is_banned;                 /* the control plane has refused it as banned, and given no certificate since */
 	struct enrolled_state unstored; /* is_unstored: what the state folder could not take */
 	struct why unstored_detail;     /* and why */
@@ -106,6 +107,8 @@ void identity_stream_hello(struct identity_client *client);
 void identity_stream_renew(struct identity_client *client);
 void identity_stream_poll(struct identity_client *client); /* checks the timeout of a renewal */
 
+/* identity_snapshot.c: adopts; NULL: none. */
+void identity_set_retained(struct identity_client *client, struct bundle_set *retained);
 /* identity_snapshot.c: each function verifies before anything changes. */
 /* may_jump: there is no published identity that another time could make expire. */
 void identity_receive_time(struct identity_client *client, int64_t server_time_ms, bool may_jump);

@@ -136,7 +136,7 @@ void identity_kept_load(struct identity_client *client)
 		return;
 	enum err err = load(client, &client->earlier, &why);
 	if (err == ERR_NONE) {
-		client->retained_bans = bundle_set_ref(client->earlier.retained);
+		identity_set_retained(client, bundle_set_ref(client->earlier.retained));
 		return;
 	}
 	kept_identity_done(&client->earlier);

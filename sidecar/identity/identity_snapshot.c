@@ -113,17 +113,36 @@ static enum err check_epoch(const struct identity_client *client, const struct t
 
 struct retention {
 	struct bundle_set *retained, *now;
-	unsigned num, num_serials;
-	char first[200];
 };
+
+static void count_ban(void *arg, const struct spiffe_id *id)
+{
+	struct retained_bans *counts = arg;
+	if (counts->num_ids++ == 0)
+		(void)snprintf(counts->first, sizeof counts->first, "%s", id->text);
+}
+
+static void count_serial(void *arg, _unused_ struct span serial)
+{
+	struct retained_bans *counts = arg;
+	counts->num_serials++;
+}
+
+void identity_set_retained(struct identity_client *client, struct bundle_set *retained)
+{
+	client->retained_bans = retained;
+	client->retained_counts = (struct retained_bans){0};
+	if (retained == NULL)
+		return;
+	bundle_set_each_ban(retained, count_ban, &client->retained_counts);
+	bundle_set_each_revoked(retained, count_serial, &client->retained_counts);
+}
 
 static void retain_ban(void *arg, const struct spiffe_id *id)
 {
 	struct retention *retention = arg;
 	if (bundle_set_is_banned(retention->now, id))
 		return; /* the control plane has the ban again and can lift it */
-	if (retention->num++ == 0)
-		(void)snprintf(retention->first, sizeof retention->first, "%s", id->text);
 	bundle_set_ban_id(retention->retained, id);
 	bundle_set_ban_id(retention->now, id);
 }
@@ -133,7 +152,6 @@ static void retain_serial(void *arg, struct span serial)
 	struct retention *retention = arg;
 	if (bundle_set_is_revoked(retention->now, serial))
 		return;
-	retention->num_serials++;
 	CHECK(bundle_set_revoke(retention->retained, serial) == ERR_NONE &&
 		bundle_set_revoke(retention->now, serial) == ERR_NONE);
 }
@@ -172,20 +190,21 @@ static void retain_bans(struct identity_client *client, const struct trust *trus
 	else if (before != NULL)
 		retain_from(before, &retention);
 	bundle_set_unref(before);
-	client->retained_bans = retention.retained;
+	identity_set_retained(client, retention.retained);
+	const struct retained_bans *counts = &client->retained_counts;
 	if (!is_new)
 		return;
 	log_notice(COMPONENT, "the control plane's store has a new incarnation");
-	if (retention.num_serials > 0)
+	if (counts->num_serials > 0)
 		log_warning(COMPONENT,
 			"%u certificates are no longer revoked by the control plane and stay refused here; confirm on "
 			"the control plane's host: handfast revoke",
-			retention.num_serials);
-	if (retention.num > 0)
+			counts->num_serials);
+	if (counts->num_ids > 0)
 		log_warning(COMPONENT,
 			"%u identities are no longer banned by the control plane and stay refused here: %s%s; confirm "
 			"on the control plane's host: handfast ban, then handfast unban for one that may connect again",
-			retention.num, retention.first, retention.num > 1 ? " and others" : "");
+			counts->num_ids, counts->first, counts->num_ids > 1 ? " and others" : "");
 }
 
 static enum err check_domain(const struct identity_client *client, const struct svid *svid, struct why *why)

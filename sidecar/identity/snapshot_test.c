@@ -162,8 +162,11 @@ static void finding_i7_a_ban_that_a_restored_control_plane_lacks_is_retained(voi
 	assert_true(world_bans(world, thief));
 	assert_int_equal(push_with_ban(world, 8, 2, "spiffe://cluster.local/ns/shop/sa/other"), ERR_NONE);
 	assert_true(world_bans(world, thief));
+	assert_int_equal(world->client.retained_counts.num_ids, 1);
+	assert_string_equal(world->client.retained_counts.first, thief);
 	assert_int_equal(push_with_ban(world, 8, 3, thief), ERR_NONE); /* the control plane has the ban again ... */
 	assert_true(world_bans(world, thief));
+	assert_int_equal(world->client.retained_counts.num_ids, 0);
 	assert_int_equal(push_with_ban(world, 8, 4, NULL), ERR_NONE); /* ... and lifts it */
 	assert_false(world_bans(world, thief));
 }

@@ -124,6 +124,26 @@ def finding_i7_without_a_restore_the_sidecars_name_the_command(story):
     expect_in(identity_of("unknown"), story.client.process.log(), "the sidecar's log")
 
 
+def _retained(story):
+    """The rows of the client's `handfast check` about bans that the control plane lacks, and their metric."""
+    rows = [row for row in story.client.admin("/check")["conditions"] if row["name"] == "bans that the control plane lacks"]
+    return rows, story.client.metrics()['handfast_condition{name="bans_retained"}']
+
+
+@needs(finding_i7_without_a_restore_the_sidecars_name_the_command)
+def finding_i7_a_retained_ban_is_a_condition_until_the_control_plane_has_it(story):
+    wait_until("the condition and its metric", lambda: len(_retained(story)[0]) == _retained(story)[1] == 1, 10)
+    rows, _ = _retained(story)
+    expect_in("1 banned identities (%s)" % identity_of("unknown"), rows[0]["detail"], "its detail")
+    expect_in("handfast ban ID", rows[0]["fix"], "its fix")
+    expect_eq(story.client.probe()[0], 200, "readiness beside it")
+    story.client.process.stop()
+    story.client.start()
+    expect_eq(len(_retained(story)[0]), 1, "the condition after a restart of the sidecar")
+    story.control.run("ban", identity_of("unknown"))
+    wait_until("the condition to end with the ban", lambda: _retained(story) == ([], 0), 10)
+
+
 def finding_i7_restore_is_refused_beside_a_running_control_plane(story):
     done = _restore(story)
     expect_eq(done.returncode, 69, "exit code of restore beside a control plane (%s)" % done.stderr)
