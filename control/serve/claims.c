@@ -147,6 +147,17 @@ static enum err check_proof(struct identity_stream *stream, const struct identit
 	return check_svid_holder(stream, why);
 }
 
+/* A full disk can have kept the certificate of this connection from the record; the key that it proves now is the one
+ * that obtained it. */
+static void note_svid_holder(const struct identity_stream *stream)
+{
+	struct sidecar *sidecar = stream->sidecar;
+	if (sidecar->has_svid_holder)
+		return;
+	sidecar->has_svid_holder = true;
+	memcpy(sidecar->svid_holder, stream->key_hash, DIGEST_LEN);
+}
+
 /* A sidecar of release 0.1 sends no proof: its SVID must at least come from an attestation. */
 static enum err check_without_proof(struct identity_stream *stream, struct why *why)
 {
@@ -175,6 +186,7 @@ enum err claims_claim(struct identity_stream *stream, const struct identity_up *
 	RETURN_IF_ERR(may_change(stream, why));
 	enum err err = up->proof.len > 0 ? check_proof(stream, up, why) : check_without_proof(stream, why);
 	if (err == ERR_NONE) {
+		note_svid_holder(stream);
 		start_claim(stream);
 		return ERR_NONE;
 	}

@@ -114,18 +114,23 @@ static size_t first_of_id(const struct gathering *all, const char *id)
 	return low < all->num && strcmp(all->rows[all->by_id[low]].id, id) == 0 ? low : all->num;
 }
 
-/* A row of this identity, preferably one that is away. */
+static bool is_likelier(const struct status_svid_holder *row, const struct status_svid_holder *than)
+{
+	if (row->is_connected != than->is_connected)
+		return !row->is_connected;
+	return row->not_after_ms > than->not_after_ms;
+}
+
+/* A row of this identity: preferably one that is away, and of these the one with the latest certificate. */
 static bool find_id(const struct gathering *all, const char *id, size_t *out_row)
 {
 	size_t first = first_of_id(all, id);
 	if (first == all->num)
 		return false;
 	*out_row = all->by_id[first];
-	for (size_t i = first; i < all->num && strcmp(all->rows[all->by_id[i]].id, id) == 0; i++)
-		if (!all->rows[all->by_id[i]].is_connected) {
+	for (size_t i = first + 1; i < all->num && strcmp(all->rows[all->by_id[i]].id, id) == 0; i++)
+		if (is_likelier(&all->rows[all->by_id[i]], &all->rows[*out_row]))
 			*out_row = all->by_id[i];
-			return true;
-		}
 	return true;
 }
 
@@ -142,6 +147,7 @@ static void add_pod(struct gathering *all, const struct identity_view *view)
 		.is_connected = true,
 		.is_banned = bundle_set_is_banned(trust_bundles(all->serve->options.trust), &sidecar->id),
 		.not_after_ms = sidecar->valid_until_s * 1000,
+		.serial = span_of(sidecar->leaf.bytes, sidecar->leaf.len),
 		.acked = view->acked,
 		.release = view->release,
 		.addresses = {sidecar->source},
@@ -150,30 +156,49 @@ static void add_pod(struct gathering *all, const struct identity_view *view)
 		memcpy(row->key_hash, sidecar->svid_holder, DIGEST_LEN);
 }
 
-/* The certificate that a stream presented maps to an attestation key. After a restart, a certificate that is older than
- * the recorded one does not: its stream goes to the first free row of its identity. */
-static void add_stream(void *arg, const struct identity_view *view)
+static void add_to_row(struct status_svid_holder *row, const struct identity_view *view)
 {
-	struct gathering *all = arg;
-	size_t at;
-	bool is_known = view->sidecar->has_svid_holder && find_key(all, view->sidecar->svid_holder, &at);
-	if (!is_known && !view->answers_trust)
-		return;
-	if (!is_known && has_no_row(all, view->sidecar)) {
-		all->num_further_connected++;
-		return;
-	}
-	if (!is_known && !find_id(all, view->sidecar->id.text, &at)) {
-		add_pod(all, view);
-		return;
-	}
-	struct status_svid_holder *row = &all->rows[at];
+	const struct sidecar *sidecar = view->sidecar;
 	row->is_copied |= *view->is_copied;
 	row->is_connected = true;
 	if (!view->answers_trust)
 		return; /* the sidecar's second stream, for its address of the other family */
 	row->acked = view->acked;
 	row->release = view->release;
+	if (sidecar->leaf.len == 0 || sidecar->valid_until_s * 1000 < row->not_after_ms)
+		return;
+	row->serial = span_of(sidecar->leaf.bytes, sidecar->leaf.len); /* a full disk keeps it from the record */
+	row->not_after_ms = sidecar->valid_until_s * 1000;
+}
+
+static bool find_row(const struct gathering *all, const struct sidecar *sidecar, size_t *out_row)
+{
+	return sidecar->has_svid_holder && find_key(all, sidecar->svid_holder, out_row);
+}
+
+static void add_known(void *arg, const struct identity_view *view)
+{
+	struct gathering *all = arg;
+	size_t at;
+	if (find_row(all, view->sidecar, &at))
+		add_to_row(&all->rows[at], view);
+}
+
+/* The certificate that a stream presented maps to an attestation key, as does the proof of its claim. After a restart
+ * of the control plane a certificate that is not the recorded one (an older one, or one that a full disk kept from the
+ * record) does not: until the claim its stream goes to a row of its identity that no other stream has. */
+static void add_unknown(void *arg, const struct identity_view *view)
+{
+	struct gathering *all = arg;
+	size_t at;
+	if (!view->answers_trust || find_row(all, view->sidecar, &at))
+		return;
+	if (has_no_row(all, view->sidecar))
+		all->num_further_connected++;
+	else if (find_id(all, view->sidecar->id.text, &at))
+		add_to_row(&all->rows[at], view);
+	else
+		add_pod(all, view);
 }
 
 /* To the row of the key that claimed it; a claim of release 0.1 names no key, and goes to a row of its identity that is
@@ -247,7 +272,8 @@ enum err operator_status_gather(const struct serve *serve, status_use_fn *use, v
 	serve_each_certificate(serve, add_certificate, list);
 	svid_holders_list(serve->options.store, add_svid_holder, &all);
 	make_rows(&all);
-	identity_each(serve, add_stream, &all);
+	identity_each(serve, add_known, &all);
+	identity_each(serve, add_unknown, &all);
 	registry_each_claim(serve->options.registry, add_claim, &all);
 	struct status status = {.release = serve->options.release,
 		.trust_domain = trust_domain_of(serve->options.trust)->name,
