@@ -8,6 +8,8 @@ const char *setting_type_text(enum setting_type type)
 	switch (type) {
 	case SETTING_TYPE_TEXT:
 		return "text";
+	case SETTING_TYPE_PATH:
+		return "path";
 	case SETTING_TYPE_KEYWORD:
 		return "keyword";
 	case SETTING_TYPE_BOOL:

@@ -8,6 +8,7 @@
 
 enum setting_type {
 	SETTING_TYPE_TEXT,
+	SETTING_TYPE_PATH,    /* a text: of a file, a folder or a socket; a relative one is below the working folder */
 	SETTING_TYPE_KEYWORD, /* one of the range */
 	SETTING_TYPE_BOOL,
 	SETTING_TYPE_NUMBER,

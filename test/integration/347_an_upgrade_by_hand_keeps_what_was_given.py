@@ -39,11 +39,11 @@ def _of(story, key):
     return next((row["value"], row["origin"]) for row in story.server.admin("/config")["settings"] if row["key"] == key)
 
 
-def _upgrade(story, *words, check=True, **environment):
+def _upgrade(story, *words, check=True, socket=None, cwd="/", **environment):
     """By hand, in another folder. The process that serves is the last of story.pids then."""
     env = {**{name: value for name, value in os.environ.items() if not name.startswith("HANDFAST_")}, **environment}
-    done = story.mesh.server.run([story.binary("handfast-sidecar"), "upgrade", "--admin_socket", story.socket, *words],
-                                 uid=SIDECAR_UID, check=check, env=env, cwd="/")
+    done = story.mesh.server.run([story.binary("handfast-sidecar"), "upgrade", "--admin_socket", socket or story.socket,
+                                  *words], uid=SIDECAR_UID, check=check, env=env, cwd=cwd)
     if done.returncode == 0:
         wait_until("the process before to end", lambda: not is_running(story.pids[-1]), 10)
         story.pids.append(story.mesh.sidecar("server").listening_pid())
@@ -90,6 +90,15 @@ def shows_that_the_relative_path_of_the_file_is_still_read(story):
     settings.write(story.server.path, settings.merge(story.server.settings, changed))
     os.kill(story.pids[-1], signal.SIGHUP)
     wait_until("drain_deadline of the file", lambda: _of(story, "drain_deadline")[0] == "19s", 5)
+
+
+@needs(shows_that_variables_flags_and_file_are_taken_over)
+def shows_that_a_relative_path_of_the_command_is_in_its_own_folder(story):
+    """The running sidecar's folder is another one, to which the command goes."""
+    folder, name = os.path.split(story.socket)
+    above, last = os.path.split(folder)
+    _upgrade(story, socket=os.path.join(last, name), cwd=above)
+    expect_eq(_of(story, "admin_socket")[0], story.socket, "admin_socket")
 
 
 def shows_that_the_socket_hands_over_settings_and_nothing_else(story):

@@ -21,7 +21,7 @@ METRICS_OF_TABLES = "sidecar/report/sidecar_metrics.c"
 RENAMED = {"handfast-sidecar": "sidecar/renamed_settings.def", "handfast-control": "control/config/renamed_settings.def",
            "handfast-init": "intercept/renamed_settings.def"}
 EXAMPLES = {"docker/sidecar.example.yaml": "handfast-sidecar", "docker/control.example.yaml": "handfast-control"}
-TYPES = {"TEXT": "text", "KEYWORD": "keyword", "BOOL": "boolean", "NUMBER": "number", "DURATION": "duration", "SIZE": "size",
+TYPES = {"TEXT": "text", "PATH": "path", "KEYWORD": "keyword", "BOOL": "boolean", "NUMBER": "number", "DURATION": "duration", "SIZE": "size",
          "TEXTS": "list of texts", "NUMBERS": "list of numbers", "NETWORKS": "list of networks", "SECTIONS": "list of sections"}
 KINDS = {"METRIC_COUNTER": "counter", "METRIC_GAUGE": "gauge", "METRIC_COUNTER_MS": "counter"}
 DIRECTIONS = ("outbound", "inbound", "inbound_plain")

@@ -1,5 +1,6 @@
 #include "base/settings/command_line/given.h"
 
+#include "base/core/check.h"
 #include "base/core/log.h"
 #include "base/core/mem.h"
 #include <ctype.h>
@@ -124,18 +125,44 @@ static void take_variable(const struct command_line *line, const char *const *al
 		log_notice(COMPONENT, "%s is taken over from the running process", name);
 }
 
+static const char *own_path(struct given *given, char *path)
+{
+	CHECK(given->num_paths < sizeof given->paths / sizeof *given->paths);
+	given->paths[given->num_paths++] = path;
+	return path;
+}
+
+static bool is_path(const struct setting_table *table, const struct cli_value *value)
+{
+	const struct setting_def *def = value->is_key ? setting_table_find(table, value->name) : NULL;
+	return def != NULL ? def->type == SETTING_TYPE_PATH : !value->is_key && strcmp(value->name, "config") == 0;
+}
+
+/* Before the process goes to another folder. */
+static void keep_own_paths(struct given *given, struct command_line *line)
+{
+	const struct setting_table *table = line->program->settings;
+	for (unsigned i = 0; i < line->num_values; i++)
+		if (line->values[i].text[0] != '\0' && is_path(table, &line->values[i]))
+			line->values[i].text = own_path(given, absolute(line->values[i].text));
+	for (size_t i = 0; i < table->num_rows; i++) {
+		char name[NAME_MAX_LEN];
+		if (table->rows[i].type != SETTING_TYPE_PATH || setting_def_is_in_file_only(&table->rows[i]))
+			continue;
+		variable_of(table, table->rows[i].key, name);
+		const char *value = getenv(name);
+		_cleanup_(mem_freep) char *path = value == NULL || value[0] == '\0' ? NULL : absolute(value);
+		if (path != NULL && setenv(name, path, 1) != 0)
+			log_warning(COMPONENT, "%s stays relative: %m", name);
+	}
+}
+
 static void take_path(struct given *given, struct command_line *line, const char *path)
 {
-	const char *own = command_line_value(line, "config");
-	for (unsigned i = 0; own != NULL && i < line->num_values; i++)
-		if (line->values[i].text == own) { /* before the process goes to another folder */
-			given->path = absolute(own);
-			line->values[i].text = given->path;
-		}
-	if (own != NULL || path[0] == '\0' || line->num_values == CLI_VALUES_MAX)
+	if (command_line_value(line, "config") != NULL || path[0] == '\0' || line->num_values == CLI_VALUES_MAX)
 		return;
-	given->path = mem_strdup(path);
-	line->values[line->num_values++] = (struct cli_value){"config", given->path, false};
+	const char *own = own_path(given, mem_strdup(path));
+	line->values[line->num_values++] = (struct cli_value){"config", own, false};
 	log_notice(COMPONENT, "--config %s is taken over from the running process", path);
 }
 
@@ -146,6 +173,7 @@ enum err given_take(struct given *given, const char *const *also, struct command
 	if (!is_whole(bytes))
 		return ERR_MALFORMED;
 	const char *folder = next_record(bytes, &at);
+	keep_own_paths(given, line);
 	take_path(given, line, next_record(bytes, &at));
 	while (at < bytes.len - 1)
 		take_variable(line, also, next_record(bytes, &at));
@@ -157,6 +185,6 @@ enum err given_take(struct given *given, const char *const *also, struct command
 void given_done(struct given *given)
 {
 	buf_done(&given->bytes);
-	mem_free(given->path);
-	given->path = NULL;
+	while (given->num_paths > 0)
+		mem_free(given->paths[--given->num_paths]);
 }

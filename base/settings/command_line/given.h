@@ -14,12 +14,14 @@ enum err given_encode(const struct command_line *line, const char *const *also, 
 
 struct given { /* zeroed is valid to given_done(); the line borrows from it */
 	struct buf bytes;
-	char *path; /* of the settings file, absolute; NULL: none */
+	char *paths[CLI_VALUES_MAX + 1]; /* of the settings file and of flags, absolute */
+	size_t num_paths;
 };
 void given_done(struct given *given);
 /* given->bytes becomes this process's: what neither its line nor its environment has (an empty variable counts, and
  * keeps a setting out) is put into the environment, and logged by name; the line without --config gets the path; the
- * process goes to the folder. Relative paths are then those of the other process, but that of a --config of the line's
- * own. Variables that are no settings of this program are left out, with a warning. ERR_MALFORMED: nothing has changed.
+ * process goes to the folder. Relative paths are then those of the other process, but those of the line's own --config
+ * and settings and of the environment's, which are made absolute before. Variables that are no settings of this program
+ * are left out, with a warning. ERR_MALFORMED: nothing has changed.
  */
 enum err given_take(struct given *given, const char *const *also, struct command_line *line) _must_use_;

@@ -17,14 +17,17 @@ static const struct setting_def rows[] = {
 	{"log.level", SETTING_TYPE_TEXT, "", "", "", RESTART, ""},
 	{"ports[].port", SETTING_TYPE_NUMBER, "", "1 to 64", "7", RESTART, ""},
 	{"networks", SETTING_TYPE_NETWORKS, "", "", "", RESTART, ""},
+	{"socket", SETTING_TYPE_PATH, "", "", "", RESTART, ""},
+	{"token_file", SETTING_TYPE_PATH, "", "", "", RESTART, ""},
+	{"state_dir", SETTING_TYPE_PATH, "", "", "", RESTART, ""},
 };
-static const struct setting_table table = {"GIVEN_TEST", rows, 4, NULL, NULL};
+static const struct setting_table table = {"GIVEN_TEST", rows, sizeof rows / sizeof *rows, NULL, NULL};
 static const struct cli_flag flags[] = {{"config", "FILE", "settings", false}};
 static const struct cli_program program = {
 	.name = "handfast-test", .flags = flags, .num_flags = 1, .settings = &table, .release = "1"};
 static const char *const also[] = {"GIVEN_ALSO", NULL};
-static const char *const names[] = {
-	"GIVEN_TEST_NAME", "GIVEN_TEST_LOG_LEVEL", "GIVEN_TEST_NETWORKS", "GIVEN_TEST_OTHER", "GIVEN_ALSO", "PRELOAD"};
+static const char *const names[] = {"GIVEN_TEST_NAME", "GIVEN_TEST_LOG_LEVEL", "GIVEN_TEST_NETWORKS",
+	"GIVEN_TEST_OTHER", "GIVEN_ALSO", "PRELOAD", "GIVEN_TEST_TOKEN_FILE", "GIVEN_TEST_STATE_DIR"};
 
 static int tidy_up(_unused_ void **state)
 {
@@ -114,6 +117,22 @@ static void a_settings_file_of_its_own_stays_in_its_folder(_unused_ void **state
 	assert_string_equal(command_line_value(&line, "config"), "/etc/own.yaml");
 }
 
+static void paths_of_its_own_stay_in_its_folder(_unused_ void **state)
+{
+	_cleanup_(command_line_done) struct command_line line;
+	_cleanup_(given_done) struct given given = {0};
+	static const char bytes[] = "/usr\0\0GIVEN_TEST_STATE_DIR=theirs\0";
+	assert_int_equal(chdir("/etc"), 0);
+	setenv("GIVEN_TEST_TOKEN_FILE", "my/token", 1);
+	setenv("GIVEN_TEST_NAME", "no/path", 1);
+	parse(&line, "--socket", "m/my.sock");
+	assert_int_equal(take(&given, &line, span_of(bytes, sizeof bytes)), ERR_NONE);
+	assert_string_equal(command_line_setting(&line, "socket"), "/etc/m/my.sock");
+	assert_string_equal(getenv("GIVEN_TEST_TOKEN_FILE"), "/etc/my/token");
+	assert_string_equal(getenv("GIVEN_TEST_NAME"), "no/path");
+	assert_string_equal(getenv("GIVEN_TEST_STATE_DIR"), "theirs"); /* in /usr, where the process is now */
+}
+
 static void a_name_that_is_no_setting_stays_out_of_the_environment(_unused_ void **state)
 {
 	_cleanup_(command_line_done) struct command_line line;
@@ -165,6 +184,7 @@ int main(void)
 		cmocka_unit_test_teardown(the_path_is_absolute_as_the_folder_is, tidy_up),
 		cmocka_unit_test_teardown(what_is_not_given_here_is_taken, tidy_up),
 		cmocka_unit_test_teardown(a_settings_file_of_its_own_stays_in_its_folder, tidy_up),
+		cmocka_unit_test_teardown(paths_of_its_own_stay_in_its_folder, tidy_up),
 		cmocka_unit_test_teardown(a_name_that_is_no_setting_stays_out_of_the_environment, tidy_up),
 		cmocka_unit_test_teardown(what_is_cut_or_has_another_form_changes_nothing, tidy_up),
 		cmocka_unit_test_teardown(more_than_the_maximum_is_an_error, tidy_up),
