@@ -250,6 +250,21 @@ static struct rules as_present(const struct rules *rules, struct span present)
 	return those;
 }
 
+/* In a pod the rules come before the sidecar, and are checked then, too. */
+static void check_listeners(const struct rules *rules, struct report *report)
+{
+	bool is_host = rules->exempt_ssh;
+	if (kernel_tcp_listens(RULES_OUTBOUND_PORT) && kernel_tcp_listens(RULES_INBOUND_PORT))
+		report_add(report, FINDING_OK, "sidecar", "a sidecar listens at %d and %d", RULES_OUTBOUND_PORT,
+			RULES_INBOUND_PORT);
+	else
+		report_add(report, is_host ? FINDING_FAILED : FINDING_NOTE, "sidecar",
+			"no sidecar listens at %d and %d, where the rules lead: connections are refused until one runs "
+			"(systemctl start handfast-sidecar); where it is gone for good, remove the rules: "
+			"handfast-init down",
+			RULES_OUTBOUND_PORT, RULES_INBOUND_PORT);
+}
+
 static void check_rules(const struct rules *rules, struct report *report)
 {
 	_cleanup_(buf_done) struct buf present = BUF_INIT(RULES_TEXT_MAX), wanted = BUF_INIT(RULES_TEXT_MAX);
@@ -264,6 +279,7 @@ static void check_rules(const struct rules *rules, struct report *report)
 		return;
 	}
 	report_add(report, FINDING_OK, "inbound", "the rule that redirects to 15006 is present");
+	check_listeners(rules, report);
 	check_guards(rules, buf_span(&present), report);
 	check_sources(rules, buf_span(&present), report);
 	const struct rules those = as_present(rules, buf_span(&present));

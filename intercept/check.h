@@ -2,7 +2,8 @@
  *
  * Outbound by real connections: one per family to a documentation address (RFC 5737, RFC 3849), from a user that is not
  * exempt, must arrive at 15001; from uid 1337 and from gid 1337 it must not. Inbound connections cannot be made from
- * inside the namespace, so the inbound rules are read. */
+ * inside the namespace, so the inbound rules are read. On a host (exempt_ssh) a sidecar must listen where
+ * they lead. */
 #pragma once
 
 #include "intercept/report.h"

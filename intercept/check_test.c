@@ -2,10 +2,13 @@
 #include "intercept/apply.h"
 #include "intercept/check.h"
 #include "intercept/source_route.h"
+#include <netinet/in.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <sys/socket.h>
+#include <unistd.h>
 /* cmocka requires the four headers above */
 #include <cmocka.h>
 
@@ -55,6 +58,34 @@ static void passes_with_the_rules(_unused_ void **state)
 	assert_int_equal(state_of(&report, "inbound"), FINDING_OK);
 }
 
+static int listen_at(uint16_t port)
+{
+	const int fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0); /* of both families */
+	const struct sockaddr_in6 at = {.sin6_family = AF_INET6, .sin6_port = htons(port)};
+	assert_int_equal(
+		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &(int){1}, sizeof(int)), 0); /* the probes' TIME_WAIT */
+	assert_int_equal(bind(fd, (const struct sockaddr *)&at, sizeof at), 0);
+	assert_int_equal(listen(fd, 1), 0);
+	return fd;
+}
+
+static void reports_rules_that_lead_to_no_sidecar(_unused_ void **state)
+{
+	struct rules pod = {0}, host = {.exempt_ssh = true};
+	struct report report;
+	assert_true(passes(&pod, &report)); /* a pod's sidecar is still to start */
+	assert_int_equal(state_of(&report, "sidecar"), FINDING_NOTE);
+	assert_false(passes(&host, &report));
+	assert_int_equal(state_of(&report, "sidecar"), FINDING_FAILED);
+	const int outbound = listen_at(RULES_OUTBOUND_PORT);
+	assert_false(passes(&host, &report));
+	const int inbound = listen_at(RULES_INBOUND_PORT);
+	assert_true(passes(&host, &report));
+	assert_int_equal(state_of(&report, "sidecar"), FINDING_OK);
+	close(outbound);
+	close(inbound);
+}
+
 static void mode_tproxy_is_proven_by_a_connection(_unused_ void **state)
 {
 	struct rules rules = {.keeps_source = true};
@@ -77,8 +108,9 @@ static void mode_tproxy_is_proven_by_a_connection(_unused_ void **state)
 
 static void notes_rules_that_were_written_with_other_flags(_unused_ void **state)
 {
-	struct rules rules = {.exempt_ssh = true};
+	struct rules rules = {0};
 	struct report report;
+	assert_int_equal(port_list_add(&rules.exclude_inbound, 8443), ERR_NONE);
 	assert_true(passes(&rules, &report));
 	assert_int_equal(state_of(&report, "rules"), FINDING_NOTE);
 }
@@ -180,6 +212,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(does_not_pass_when_no_connection_can_be_tried), /* makes a way out at its end: first */
 		cmocka_unit_test(passes_with_the_rules),
+		cmocka_unit_test(reports_rules_that_lead_to_no_sidecar),
 		cmocka_unit_test(mode_tproxy_is_proven_by_a_connection),
 		cmocka_unit_test(notes_rules_that_were_written_with_other_flags),
 		cmocka_unit_test(dials_an_address_that_is_not_excluded),

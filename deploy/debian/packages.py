@@ -67,7 +67,7 @@ workloads through mutually authenticated TLS 1.3. The workload is not changed.""
     Package("//control:handfast-control", """control plane of the service mesh Handfast
 Attests workloads, issues their certificates, and distributes addresses and
 policy to their sidecars.""", "usr/sbin", 8,
-            user=("handfast-control", 1336), unit="handfast-control.service", depends="passwd", recommends="handfast",
+            user=("handfast-control", 1336), unit="handfast-control.service", secrets="/etc/handfast/page.token", depends="passwd", recommends="handfast",
             files={"etc/handfast/control.yaml": "deploy/debian/handfast-control.yaml",
                    "usr/lib/tmpfiles.d/handfast-control.conf": "deploy/debian/handfast.tmpfiles",
                    "usr/lib/systemd/system/handfast-init.service.d/handfast-control.conf": "deploy/debian/control-plane.conf",
@@ -119,9 +119,9 @@ def printed(*argv, folder=None):
 
 
 def scripts(package):
-    """{name: text} of the maintainer scripts, put together from those of scripts/ that the package needs."""
+    """{name: text} of the maintainer scripts, put together from those of scripts/ that the package needs, and its own."""
     values = {"PACKAGE": package.name, "UNIT": package.unit, "ON_UPGRADE": package.on_upgrade, "SECRETS": package.secrets}
-    parts = ["unit"] if package.unit else []
+    parts = ["unit", package.name] if package.unit else [package.name]
     if package.user:
         values.update(USER=package.user[0], ID=str(package.user[1]))
         parts.insert(0, "user")

@@ -346,16 +346,29 @@ def removal_keeps_settings_and_state(debian):
     expect(not has_rules(debian.db), "the rules are left")
 
 
+def a_sidecar_that_is_removed_alone_is_reported_by_all(debian):
+    """The package, and both checks, name the way out."""
+    done = debian.shop.run("dpkg", "-r", "handfast-sidecar")
+    expect("handfast-init down" in done.stdout, "dpkg has no warning: %s" % done.stdout)
+    done = debian.shop.run("handfast-init", "check", "--profile", "host", check=False)
+    expect(done.returncode == 1 and "no sidecar listens" in done.stdout, "handfast-init check: %d %s" % (done.returncode, done.stdout))
+    done = debian.shop.run("handfast", "check", check=False)
+    expect(done.returncode == 69 and "handfast-init down" in done.stdout, "handfast check: %d %s" % (done.returncode, done.stdout))
+    debian.shop.shell("dpkg -i /srv/new/handfast-sidecar_* && systemctl start handfast-sidecar && handfast-sidecar wait")
+
+
 def a_purge_as_on_the_page_leaves_no_rules(debian):
     debian.shop.shell("handfast-sidecar drain; dpkg --purge handfast-init handfast-sidecar")
     expect(not has_rules(debian.shop), "the rules are left")
 
 
 def a_purge_of_running_programs_removes_everything(debian):
+    debian.control.shell("touch /etc/handfast/page.token")
     for machine in debian.machines:
-        machine.shell("dpkg --purge $(dpkg-query -W -f '${Package} ' 'handfast*')")
+        done = machine.shell("dpkg --purge $(dpkg-query -W -f '${Package} ' 'handfast*')")
         left = traces(machine.root)
         expect(left == [], "left after a purge on %s: %s" % (machine.name, " ".join(left)))
+        expect(machine is not debian.control or "the keys and the store of the mesh were deleted" in done.stdout, done.stdout)
 
 
 CHECKS = [makes_the_packages, the_same_commit_gives_the_same_bytes, and_the_same_images, makes_a_minimal_machine,
@@ -368,7 +381,7 @@ CHECKS = [makes_the_packages, the_same_commit_gives_the_same_bytes, and_the_same
           rules_last_through_a_restart_of_nftables,
           the_rules_beside_a_control_plane_leave_its_ports_alone,
           an_upgrade_keeps_settings_state_and_connections, a_machine_that_starts_again_has_rules_and_sidecar,
-          removal_keeps_settings_and_state, a_purge_as_on_the_page_leaves_no_rules, a_purge_of_running_programs_removes_everything,
+          removal_keeps_settings_and_state, a_sidecar_that_is_removed_alone_is_reported_by_all, a_purge_as_on_the_page_leaves_no_rules, a_purge_of_running_programs_removes_everything,
           no_program_ran_unconfined, the_page_leads_to_an_encrypted_call, the_page_about_policy_makes_a_port_strict,
           no_program_ran_unconfined]
 

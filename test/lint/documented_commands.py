@@ -56,7 +56,7 @@ STORY = {
         ("handfast-init up\n", "pod"),
         ("setpriv --reuid 1337 --regid 1337 --clear-groups handfast-sidecar", "pod &"),
         ("handfast-sidecar wait && handfast check && handfast-init check", "pod"),
-        ("handfast-init check --profile host", "machine"),
+        ("handfast-init check --profile host", "pod"),
     ],
     POLICY: [
         ("cat >next.yaml", "debian control"),
