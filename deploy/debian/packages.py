@@ -227,7 +227,10 @@ def build(package, programs, architecture, version, out, epoch):
         tree.finish(epoch)
         target = out / f"{package.name}_{version}_{architecture}.deb"
         # One thread: with more of them the blocks of xz depend on how many.
-        printed("dpkg-deb", "--root-owner-group", "-Zxz", "--threads-max=1", "--build", folder, target)
+        # Beside its place, so that who reads the folder meanwhile finds whole packages alone.
+        part = target.with_suffix(".part")
+        printed("dpkg-deb", "--root-owner-group", "-Zxz", "--threads-max=1", "--build", folder, part)
+        part.replace(target)
     print(f"{target}: {target.stat().st_size / 1e6:.1f} MB, sha256 {hashlib.sha256(target.read_bytes()).hexdigest()}")
 
 

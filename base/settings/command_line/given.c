@@ -178,7 +178,11 @@ enum err given_take(struct given *given, const char *const *also, struct command
 	while (at < bytes.len - 1)
 		take_variable(line, also, next_record(bytes, &at));
 	if (chdir(folder) != 0)
-		log_warning(COMPONENT, "cannot go to %s, the working folder of the running process: %m", folder);
+		log_notice(COMPONENT,
+			"the working folder of the running process, %s, is closed to this user (%m): harmless, unless "
+			"a "
+			"setting names a file without a leading /",
+			folder);
 	return ERR_NONE;
 }
 
