@@ -1,5 +1,6 @@
 #include "certs/cert.h"
 #include "base/core/check.h"
+#include "base/core/escape.h"
 #include "certs/boringssl.h"
 #include "certs/der.h"
 #include "certs/public_key.h"
@@ -218,6 +219,32 @@ int64_t cert_not_before_s(const X509 *cert)
 int64_t cert_not_after_s(const X509 *cert)
 {
 	return posix_time(X509_get0_notAfter(cert));
+}
+
+static bool first_uri(const X509 *cert, char *out, size_t cap)
+{
+	_cleanup_(GENERAL_NAMES_freep) GENERAL_NAMES *names = X509_get_ext_d2i(cert, NID_subject_alt_name, NULL, NULL);
+	ERR_clear_error();
+	for (size_t i = 0; names != NULL && i < sk_GENERAL_NAME_num(names); i++) {
+		const GENERAL_NAME *name = sk_GENERAL_NAME_value(names, i);
+		if (name->type != GEN_URI)
+			continue;
+		const ASN1_IA5STRING *uri = name->d.uniformResourceIdentifier;
+		escape_ascii(span_of(ASN1_STRING_get0_data(uri), (size_t)ASN1_STRING_length(uri)), out, cap);
+		return true;
+	}
+	return false;
+}
+
+const char *cert_name(const X509 *cert, char *out, size_t cap)
+{
+	static const char before[] = "subject ";
+	CHECK(cap > sizeof(before));
+	if (X509_NAME_entry_count(X509_get_subject_name(cert)) == 0 && first_uri(cert, out, cap))
+		return out;
+	memcpy(out, before, sizeof(before));
+	cert_subject(cert, out + sizeof(before) - 1, cap - sizeof(before) + 1);
+	return out;
 }
 
 const char *cert_subject(const X509 *cert, char *out, size_t cap)

@@ -39,3 +39,6 @@ struct span cert_serial(const struct x509_st *cert); /* borrowed; big-endian */
 
 /* The subject as text, cut to `cap`, "(empty)" when there is none. For messages. Returns out. */
 const char *cert_subject(const struct x509_st *cert, char *out, size_t cap);
+/* What a message calls it: an SVID has no subject, but its SPIFFE ID. "subject NAME", else the first URI SAN, cut to
+ * `cap`. Returns out. */
+const char *cert_name(const struct x509_st *cert, char *out, size_t cap);

@@ -5,42 +5,44 @@
 #include <stdio.h>
 
 #define SUBJECT_SHOWN 48
+#define NAME_SHOWN    160
 
 enum err path_explain_expired(const X509 *cert, const char *which, int64_t now_s, struct why *why)
 {
-	char subject[SUBJECT_SHOWN], ended[DATE_TEXT_MAX], now[DATE_TEXT_MAX];
+	char name[NAME_SHOWN], ended[DATE_TEXT_MAX], now[DATE_TEXT_MAX];
 	return why_set(why, ERR_EXPIRED, "a chain whose certificates are all valid now",
-		"find out why it was not renewed: see the peer's log and clock, and the control plane",
-		"%s (subject %s) expired at %s; the time is %s", which, cert_subject(cert, subject, sizeof(subject)),
+		"if that is not the time, set this host's clock; else find out why it was not renewed: see its "
+		"owner's log and clock",
+		"%s (%s) expired at %s; the time is %s", which, cert_name(cert, name, sizeof(name)),
 		date_format(cert_not_after_s(cert), ended), date_format(now_s, now));
 }
 
 static enum err explain_not_yet_valid(const X509 *cert, const char *which, int64_t now_s, struct why *why)
 {
-	char subject[SUBJECT_SHOWN], begins[DATE_TEXT_MAX], now[DATE_TEXT_MAX];
+	char name[NAME_SHOWN], begins[DATE_TEXT_MAX], now[DATE_TEXT_MAX];
 	return why_set(why, ERR_NOT_YET_VALID, "a chain whose certificates are all valid now",
-		"compare the clocks of both machines and of the issuer",
-		"%s (subject %s) is not valid before %s; the time is %s", which,
-		cert_subject(cert, subject, sizeof(subject)), date_format(cert_not_before_s(cert), begins),
-		date_format(now_s, now));
+		"if that is not the time, set this host's clock; else compare the clocks of the peer and of the "
+		"control plane",
+		"%s (%s) is not valid before %s; the time is %s", which, cert_name(cert, name, sizeof(name)),
+		date_format(cert_not_before_s(cert), begins), date_format(now_s, now));
 }
 
 enum err path_explain_revoked(const X509 *cert, const char *which, struct why *why)
 {
-	char subject[SUBJECT_SHOWN];
+	char name[NAME_SHOWN];
 	return why_set(why, ERR_REVOKED, "a chain without revoked certificates",
-		"if the revocation was an error, issue a new certificate", "%s (subject %s) is revoked", which,
-		cert_subject(cert, subject, sizeof(subject)));
+		"if the revocation was an error, issue a new certificate", "%s (%s) is revoked", which,
+		cert_name(cert, name, sizeof(name)));
 }
 
 static enum err explain_untrusted(int error, const X509 *cert, const char *which, struct why *why)
 {
-	char subject[SUBJECT_SHOWN] = "unknown";
+	char name[NAME_SHOWN] = "unknown";
 	if (cert != NULL)
-		cert_subject(cert, subject, sizeof(subject));
+		cert_name(cert, name, sizeof(name));
 	return why_set(why, ERR_UNTRUSTED, "a chain to a root of the trust domain's bundle",
 		"compare the trust bundles of both sides with the issuer of the certificate",
-		"%s (subject %s) is not trusted: %s", which, subject, X509_verify_cert_error_string(error));
+		"%s (%s) is not trusted: %s", which, name, X509_verify_cert_error_string(error));
 }
 
 enum err path_explain_no_root(const struct svid *svid, const X509 *last, size_t num_roots, struct why *why)

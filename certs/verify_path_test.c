@@ -30,7 +30,8 @@ static void D6_refuses_an_expired_leaf_by_one_second(_unused_ void **state)
 	struct test_cert_spec spec = test_leaf_spec(WORKLOAD);
 	spec.not_after_s = TEST_NOW_S - 1;
 	assert_int_equal(world_judge_leaf(&world, &spec), ERR_EXPIRED);
-	assert_non_null(strstr(world.detail.got, "the leaf"));
+	assert_non_null(strstr(world.detail.got, "the leaf (" WORKLOAD ") expired at"));
+	assert_non_null(strstr(world.detail.fix, "set this host's clock"));
 }
 
 static void D6_accepts_a_leaf_in_its_only_second(_unused_ void **state)

@@ -17,9 +17,11 @@ static void describe_denial(struct conn *conn, const char *expected, const char 
 	const struct spiffe_id *peer = conn_peer_id(conn);
 	char text[ADDR_TEXT_MAX];
 	why_set(conn_why(conn), ERR_DENIED, expected,
-		peer != NULL ? "if the source may connect, allow it in the control plane's policy"
-			     : "give the source a sidecar; a port that is strict takes none without: set its mode to "
-			       "permissive, or allow the source in the control plane's policy where it is",
+		peer != NULL
+			? "if the source may connect, allow it in the control plane's policy; handfast policy check "
+			  "beside the workload names the change"
+			: "give the source a sidecar; or set the port's mode to permissive, and where rules decide "
+			  "there, allow it by one with 'unauthenticated: true': handfast policy check names both",
 		"policy refuses %s at %s (rule: %s)", peer != NULL ? peer->text : "a source without identity",
 		addr_format(&conn->source, text), rule);
 }
