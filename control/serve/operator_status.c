@@ -7,6 +7,11 @@
 
 #define SVID_HOLDERS_MAX 20000 /* bounds one answer */
 
+struct further {                      /* a record without a row */
+	uint8_t key_hash[DIGEST_LEN]; /* first, for compare_keys() */
+	bool is_connected;
+};
+
 struct gathering {
 	const struct serve *serve;
 	struct status_svid_holder *rows;  /* in the order of their keys' hashes, as the store lists them */
@@ -14,10 +19,10 @@ struct gathering {
 	size_t num, cap;
 	size_t num_pods; /* rows behind them, of streams without a record: pods */
 	size_t max_pods;
-	size_t *by_id;                   /* the rows in the order of their identities */
-	uint8_t (*further)[DIGEST_LEN];  /* the keys of records without a row, in their order */
-	size_t num_further, cap_further; /* of them */
-	size_t num_pods_left_out, num_further_connected;
+	size_t *by_id;           /* the rows in the order of their identities */
+	struct further *further; /* in the order of their keys' hashes */
+	size_t num_further, cap_further;
+	size_t num_pods_left_out;
 };
 
 static void add_further(struct gathering *all, const uint8_t key_hash[DIGEST_LEN])
@@ -26,7 +31,9 @@ static void add_further(struct gathering *all, const uint8_t key_hash[DIGEST_LEN
 		all->cap_further = all->cap_further == 0 ? 64 : 2 * all->cap_further;
 		all->further = mem_realloc(all->further, all->cap_further * sizeof *all->further);
 	}
-	memcpy(all->further[all->num_further++], key_hash, DIGEST_LEN);
+	struct further *added = &all->further[all->num_further++];
+	memcpy(added->key_hash, key_hash, DIGEST_LEN);
+	added->is_connected = false;
 }
 
 static void add_svid_holder(void *arg, const struct svid_holder *svid_holder)
@@ -94,10 +101,12 @@ static int compare_keys(const void *a, const void *b)
 	return memcmp(a, b, DIGEST_LEN);
 }
 
-static bool has_no_row(const struct gathering *all, const struct sidecar *sidecar)
+/* NULL: its record has a row, or it has no record. */
+static struct further *find_further(const struct gathering *all, const struct sidecar *sidecar)
 {
-	return all->num_further > 0 && sidecar->has_svid_holder &&
-	       bsearch(sidecar->svid_holder, all->further, all->num_further, DIGEST_LEN, compare_keys) != NULL;
+	if (all->num_further == 0 || !sidecar->has_svid_holder)
+		return NULL;
+	return bsearch(sidecar->svid_holder, all->further, all->num_further, sizeof *all->further, compare_keys);
 }
 
 /* The first index in by_id of this identity; all->num: none. */
@@ -193,8 +202,9 @@ static void add_unknown(void *arg, const struct identity_view *view)
 	size_t at;
 	if (!view->answers_trust || find_row(all, view->sidecar, &at))
 		return;
-	if (has_no_row(all, view->sidecar))
-		all->num_further_connected++;
+	struct further *further = find_further(all, view->sidecar);
+	if (further != NULL)
+		further->is_connected = true; /* one sidecar has two streams while it is upgraded */
 	else if (find_id(all, view->sidecar->id.text, &at))
 		add_to_row(&all->rows[at], view);
 	else
@@ -230,7 +240,9 @@ static void gathering_done(struct gathering *all)
 
 static size_t num_connected(const struct gathering *all)
 {
-	size_t num = all->num_further_connected + all->num_pods_left_out;
+	size_t num = all->num_pods_left_out;
+	for (size_t i = 0; i < all->num_further; i++)
+		num += all->further[i].is_connected;
 	for (size_t i = 0; i < all->num + all->num_pods; i++)
 		num += all->rows[i].is_connected;
 	return num;

@@ -4,13 +4,12 @@ left out, as text and as JSON. The records are made in etcd, beside the real one
     etcd1 ---- control --- router --- client, server [sidecar]"""
 
 import base64
-import hashlib
 import http.client
 import json
 import re
 import ssl
 
-from handfast_harness import Mesh, expect, expect_eq, expect_in, identity_of, stream, wait_until
+from handfast_harness import Mesh, StreamServer, expect, expect_eq, expect_in, identity_of, needs, stream, wait_until
 from handfast_harness.etcd import CLIENT, Etcd
 
 DEADLINE_S = 240
@@ -24,6 +23,7 @@ def arrange(story):
     story.control = mesh.control
     story.control.configure({"store": story.etcd.settings()})
     mesh.start()
+    story.own(StreamServer(story, mesh.server, 9000, "echo"))
     story.control.token(identity_of("later"))
 
 
@@ -65,11 +65,12 @@ def _text(value):
 
 
 def _copies(gateway, prefix, digits, num):
-    """A record that the control plane wrote, under so many other keys; one that names its own key names the other one."""
+    """A record that the control plane wrote, under so many other keys, which sort before it; one that names its own key
+    names the other one."""
     key, value = gateway.values(prefix)[0]
     own, rows = key[len(PREFIX + prefix):], []
     for i in range(num):
-        other = hashlib.sha256(b"%d" % i).hexdigest()[:digits].encode()
+        other = b"%0*x" % (digits, i)
         rows.append((key.replace(own, other), value.replace(b"key=" + own, b"key=" + other)))
     return rows
 
@@ -85,6 +86,20 @@ def shows_that_status_counts_the_sidecars_that_it_leaves_out(story):
     lines = story.control.run("status").stdout.splitlines()
     expect_in("%d attested sidecars, 2 connected" % wanted, lines, "the text")
     expect_eq(lines[-1], "%d further attested sidecars are not shown: one answer has no more rows" % (MORE + 2), "its last line")
+
+
+@needs(shows_that_status_counts_the_sidecars_that_it_leaves_out)
+def shows_that_one_that_is_upgraded_counts_once(story):
+    """Its two processes have a stream each, and its record has no row."""
+    with story.mesh.client.connect(story.mesh.server.ipv4, 9000, uid=1000) as live:
+        live.sendall(b"hello")
+        expect_eq(stream.receive_exactly(live, 5), b"hello", "echo")
+        num_streams = _json(story, "status")["streams"]
+        before = story.mesh.sidecar("client").upgrade()
+        status = wait_until("both streams", lambda: (lambda found: found if found["streams"] > num_streams else None)(
+            _json(story, "status")), 20, 0.5)
+        expect_eq(before.exit_code, None, "exit code of the process that was upgraded")
+        expect_eq((status["num_svid_holders"], status["num_connected"]), (ROWS_MAX + MORE + 2, 2), "sidecars, connected")
 
 
 def shows_that_a_list_of_tokens_counts_what_it_leaves_out(story):
