@@ -12,6 +12,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/shm.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -27,7 +28,8 @@ enum group {
 	GROUP_SIGNALS = 128,
 	GROUP_NAMESPACE = 256,
 	GROUP_WATCH = 512,
-	GROUP_ATTACK = 1024, /* as GROUP_ENDS */
+	GROUP_ATTACK = 1024,  /* as GROUP_ENDS */
+	GROUP_REFUSED = 2048, /* not allowed, and refused where all others are allowed */
 };
 
 static const uint32_t MISSING = SCMP_ACT_ERRNO(ENOSYS);
@@ -58,6 +60,13 @@ static const unsigned groups_of[] = {
 	[SANDBOX_FOREIGN] = 0,
 	[SANDBOX_MODULE] = NETWORK | GROUP_CONTROL | GROUP_WATCH | GROUP_FOREIGN,
 };
+
+/* Of clone(), whose lowest 8 bits are a signal: CLONE_NEWTIME is for clone3() and unshare() alone. */
+static const unsigned long namespaces[] = {
+	CLONE_NEWNS, CLONE_NEWCGROUP, CLONE_NEWUTS, CLONE_NEWIPC, CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET};
+#define NAMESPACES                                                                                                     \
+	((scmp_datum_t)(CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID |   \
+			CLONE_NEWNET))
 
 /* Each returns 0 or a negative errno, like libseccomp. */
 
@@ -129,9 +138,7 @@ static int allow_code(scmp_filter_ctx filter)
 /* A copy of the process in the same namespaces. */
 static int allow_processes(scmp_filter_ctx filter)
 {
-	const unsigned long namespaces = CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER |
-					 CLONE_NEWPID | CLONE_NEWNET;
-	return seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1, SCMP_A0(SCMP_CMP_MASKED_EQ, namespaces, 0));
+	return seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1, SCMP_A0(SCMP_CMP_MASKED_EQ, NAMESPACES, 0));
 }
 
 /* Nftables by netlink, number and flags of an interface. */
@@ -183,12 +190,18 @@ static int allow_foreign(scmp_filter_ctx filter)
 	return result;
 }
 
-/* Threads, no new processes. The arguments of clone3() are in memory, which a filter cannot read: when it is missing
- * the C library uses clone(). */
+/* Memory that is shared with a daemon, never code: SHM_EXEC would make it writable and executable. */
+static int allow_shared_memory(scmp_filter_ctx filter)
+{
+	return seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(shmat), 1, SCMP_A2(SCMP_CMP_MASKED_EQ, SHM_EXEC, 0));
+}
+
+/* Threads in the same namespaces, no new processes. The arguments of clone3() are in memory, which a filter cannot
+ * read: when it is missing the C library uses clone(). */
 static int allow_threads(scmp_filter_ctx filter, uint32_t otherwise)
 {
-	int result = seccomp_rule_add(
-		filter, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1, SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, CLONE_THREAD));
+	int result = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1,
+		SCMP_A0(SCMP_CMP_MASKED_EQ, NAMESPACES | CLONE_THREAD, CLONE_THREAD));
 	return result != 0 || otherwise == MISSING ? result : seccomp_rule_add(filter, MISSING, SCMP_SYS(clone3), 0);
 }
 
@@ -198,7 +211,40 @@ static const struct {
 } by_arguments[] = {{GROUP_ALL, allow_memory}, {GROUP_ALL, allow_own_process}, {GROUP_ALL, allow_requests},
 	{GROUP_NETWORK, allow_sockets}, {GROUP_RULES | GROUP_FOREIGN, allow_code},
 	{GROUP_RULES | GROUP_START, allow_processes}, {GROUP_RULES, allow_rules}, {GROUP_START, allow_start},
-	{GROUP_NAMESPACE, allow_namespace}, {GROUP_FOREIGN, allow_foreign}};
+	{GROUP_NAMESPACE, allow_namespace}, {GROUP_FOREIGN, allow_foreign}, {GROUP_FOREIGN, allow_shared_memory}};
+
+/* --- a program of the operator's --- */
+
+/* The other ways into the same kernel: the programs of 32 bits that it runs, too. */
+static int add_architectures(scmp_filter_ctx filter)
+{
+#if defined(__x86_64__)
+	static const uint32_t others[] = {SCMP_ARCH_X86, SCMP_ARCH_X32};
+#else
+	static const uint32_t others[] = {SCMP_ARCH_ARM};
+#endif
+	int result = 0;
+	for (size_t i = 0; i < sizeof others / sizeof others[0] && result == 0; i++)
+		result = seccomp_arch_add(filter, others[i]);
+	return result;
+}
+
+static int refuse_namespaces(scmp_filter_ctx filter)
+{
+	int result = seccomp_rule_add(filter, MISSING, SCMP_SYS(clone3), 0); /* as in allow_threads() */
+	for (size_t i = 0; i < sizeof namespaces / sizeof namespaces[0] && result == 0; i++)
+		result = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(clone), 1,
+			SCMP_A0(SCMP_CMP_MASKED_EQ, namespaces[i], namespaces[i]));
+	return result;
+}
+
+static int refuse_attacks(scmp_filter_ctx filter)
+{
+	int result = add_architectures(filter);
+	if (result == 0)
+		result = add_listed(filter, GROUP_ATTACK | GROUP_REFUSED, SCMP_ACT_ERRNO(EPERM));
+	return result != 0 ? result : refuse_namespaces(filter);
+}
 
 static int load(scmp_filter_ctx filter, unsigned groups, uint32_t otherwise)
 {
@@ -208,7 +254,7 @@ static int load(scmp_filter_ctx filter, unsigned groups, uint32_t otherwise)
 	if (result == 0) /* else older kernels disable speculation for the process, which costs a third of the speed */
 		result = seccomp_attr_set(filter, SCMP_FLTATR_CTL_SSB, 1);
 	if (result == 0 && otherwise == SCMP_ACT_ALLOW)
-		result = add_listed(filter, GROUP_ATTACK, SCMP_ACT_ERRNO(EPERM));
+		result = refuse_attacks(filter);
 	else if (result == 0)
 		result = add_listed(filter, groups, SCMP_ACT_ALLOW);
 	if (result == 0 && otherwise == MISSING)

@@ -16,7 +16,8 @@ enum sandbox_role {
 	SANDBOX_PARENT,   /* starts processes of ours, which restrict themselves: execve(), no new namespace */
 	SANDBOX_STARTER,  /* the same for handfast-init in another network namespace, with what that may */
 	SANDBOX_FOREIGN, /* runs a program of the operator's, whose calls are not known: all, but EPERM for what only an
-			    attack calls */
+			    attack calls and for new namespaces, ENOSYS for clone3(); in each architecture of the
+			    kernel's. The other roles end with a call of another one. */
 	SANDBOX_MODULE,  /* with a vendor's library: wide, no other program and no new process. What is unknown gets
 			    ENOSYS, what only an attack calls ends the process. */
 };

@@ -163,6 +163,11 @@ static void enter_a_mount_namespace(void)
 	syscall(SYS_setns, -1L, (long)CLONE_NEWNS);
 }
 
+static void start_a_thread_in_a_namespace(void)
+{
+	syscall(SYS_clone, (long)(CLONE_VM | CLONE_SIGHAND | CLONE_THREAD | CLONE_NEWNET), NULL, NULL, NULL, NULL);
+}
+
 static void fork_into_a_namespace(void)
 {
 	syscall(SYS_clone, (long)(CLONE_NEWUSER | SIGCHLD), NULL, NULL, NULL, NULL);
@@ -295,7 +300,7 @@ static void what_starts_programs_has_no_other_powers(void **state)
 	static act_fn *const acts[] = {inspect_a_process, make_a_namespace, load_a_program_into_the_kernel,
 		queue_calls_past_the_filter, make_a_file_of_memory, limit_another_process, read_another_process,
 		take_a_descriptor_of_another_process, inject_input, open_a_raw_socket, listen_to_the_wire,
-		enter_a_mount_namespace, mount_a_folder, fork_into_a_namespace};
+		enter_a_mount_namespace, mount_a_folder, fork_into_a_namespace, start_a_thread_in_a_namespace};
 	(void)state;
 	for (size_t i = 0; i < sizeof acts / sizeof acts[0]; i++)
 		assert_killed(SANDBOX_STARTER, acts[i]);
@@ -343,6 +348,16 @@ static void make_a_file_of_memory_and_report(void)
 		_exit(errno);
 }
 
+static void share_code_and_report(void)
+{
+	int id = shmget(IPC_PRIVATE, 4096, IPC_CREAT | 0700);
+	void *at = shmat(id, NULL, SHM_EXEC);
+	int err = errno;
+	(void)shmctl(id, IPC_RMID, NULL);
+	if (at == MAP_FAILED)
+		_exit(err);
+}
+
 static void map_code_and_report(void)
 {
 	if (mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == MAP_FAILED)
@@ -383,8 +398,8 @@ static void a_module_may_do_much_but_start_nothing(void **state)
 	static act_fn *const ends[] = {run_another_program, inspect_a_process, make_a_namespace,
 		load_a_program_into_the_kernel, change_user, read_another_process, take_a_descriptor_of_another_process,
 		enter_a_namespace, mount_a_folder};
-	static act_fn *const missing[] = {
-		fork_and_report, make_a_file_of_memory_and_report, map_code_and_report, inject_input_and_report};
+	static act_fn *const missing[] = {fork_and_report, make_a_file_of_memory_and_report, map_code_and_report,
+		share_code_and_report, inject_input_and_report};
 	static act_fn *const fine[] = {open_a_socket, wait_for_events, start_a_thread, read_a_file, ask_a_device,
 		load_a_library, share_and_lock_memory};
 	(void)state;
@@ -400,16 +415,75 @@ static void a_module_may_do_much_but_start_nothing(void **state)
 
 static void fail_at_attacks(void)
 {
-	static const long numbers[] = {SYS_ptrace, SYS_mount, SYS_unshare, SYS_setns, SYS_bpf, SYS_process_vm_readv};
+	static const long numbers[] = {SYS_ptrace, SYS_mount, SYS_unshare, SYS_setns, SYS_bpf, SYS_process_vm_readv,
+		SYS_pidfd_getfd, SYS_open_tree, SYS_fsopen, SYS_fsconfig, SYS_fspick, SYS_fsmount, SYS_move_mount,
+		SYS_mount_setattr, SYS_io_uring_setup, SYS_io_uring_enter, SYS_io_uring_register, SYS_userfaultfd,
+		SYS_perf_event_open, SYS_keyctl, SYS_add_key, SYS_request_key};
 	for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
 		if (syscall(numbers[i], -1L, 0L, 0L, 0L, 0L, 0L) != -1 || errno != EPERM)
 			_exit(CHILD_WRONG);
 }
 
+static void stay_in_the_namespaces(void)
+{
+	static const long namespaces[] = {CLONE_NEWNS, CLONE_NEWCGROUP, CLONE_NEWUTS, CLONE_NEWIPC, CLONE_NEWUSER,
+		CLONE_NEWPID, CLONE_NEWNET, CLONE_NEWUSER | CLONE_NEWNET};
+	for (size_t i = 0; i < sizeof namespaces / sizeof namespaces[0]; i++) {
+		long child = syscall(SYS_clone, namespaces[i] | SIGCHLD, NULL, NULL, NULL, NULL);
+		if (child == 0)
+			_exit(CHILD_FINE);
+		if (child > 0 || errno != EPERM)
+			_exit(CHILD_WRONG);
+	}
+	if (syscall(SYS_clone3, NULL, 0L) != -1 || errno != ENOSYS)
+		_exit(CHILD_WRONG);
+}
+
+#if defined(__x86_64__)
+#define X32 0x40000000L
+
+/* As a program of 32 bits calls. */
+static long call_32(long number, long first)
+{
+	long result;
+	__asm__ volatile("int $0x80"
+			 : "=a"(result)
+			 : "a"(number), "b"(first), "c"(0), "d"(0), "S"(0), "D"(0)
+			 : "memory");
+	return result;
+}
+
+static void call_as_a_program_of_32_bits(void)
+{
+	enum { GETPID = 20, MOUNT = 21, PTRACE = 26, CLONE = 120, UNSHARE = 310, CLONE3 = 435 };
+	if (call_32(GETPID, 0) != getpid() || call_32(PTRACE, -1) != -EPERM || call_32(MOUNT, 0) != -EPERM ||
+		call_32(UNSHARE, 0) != -EPERM || call_32(CLONE3, 0) != -ENOSYS ||
+		call_32(CLONE, CLONE_NEWUSER | SIGCHLD) != -EPERM)
+		_exit(CHILD_WRONG);
+}
+
+static void call_by_numbers_of_x32(void)
+{
+	if (syscall(X32 | SYS_mount, 0L, 0L, 0L, 0L, 0L) != -1 || errno != EPERM)
+		_exit(CHILD_WRONG);
+	if (syscall(X32 | SYS_getpid) < 0 && errno != ENOSYS) /* few kernels have them */
+		_exit(CHILD_WRONG);
+}
+
+static void a_program_of_another_architecture_is_refused_the_same(void **state)
+{
+	(void)state;
+	assert_fine(SANDBOX_FOREIGN, call_as_a_program_of_32_bits);
+	assert_fine(SANDBOX_FOREIGN, call_by_numbers_of_x32);
+	assert_killed(SANDBOX_SIDECAR, call_as_a_program_of_32_bits);
+	assert_killed(SANDBOX_MODULE, call_by_numbers_of_x32);
+}
+#endif
+
 static void a_program_of_the_operators_does_what_is_no_attack(void **state)
 {
 	static act_fn *const fine[] = {start_a_program, open_a_socket, start_a_thread, make_a_file_of_memory,
-		fork_a_process, share_and_lock_memory, fail_at_attacks};
+		fork_a_process, share_and_lock_memory, fail_at_attacks, stay_in_the_namespaces};
 	(void)state;
 	for (size_t i = 0; i < sizeof fine / sizeof fine[0]; i++)
 		assert_fine(SANDBOX_FOREIGN, fine[i]);
@@ -563,6 +637,9 @@ int main(void)
 		cmocka_unit_test(what_notifies_sends_signals_alone),
 		cmocka_unit_test(a_module_may_do_much_but_start_nothing),
 		cmocka_unit_test(a_program_of_the_operators_does_what_is_no_attack),
+#if defined(__x86_64__)
+		cmocka_unit_test(a_program_of_another_architecture_is_refused_the_same),
+#endif
 		cmocka_unit_test(has_no_capability_afterwards),
 		cmocka_unit_test(restricts_threads_that_exist_already),
 		cmocka_unit_test(the_report_names_a_filter_outside_that_refuses_ours),

@@ -5,6 +5,7 @@ command, then a key in a token. openssl is the authority, SoftHSM the token.
 
 import json
 import os
+import struct
 import subprocess
 
 from handfast_harness import Mesh, StreamServer, expect, expect_eq, expect_in, needs_earlier, wait_until
@@ -128,9 +129,36 @@ def _write_command(story, text):
     os.rename(story.command + ".new", story.command)
 
 
+def _call_32(number, first, jump):
+    """A system call with one argument; where its result is not -1, a jump by so many bytes."""
+    return (b"\xb8" + struct.pack("<I", number) + b"\xbb" + struct.pack("<I", first) + b"\x31\xc9\x31\xd2\x31\xf6\x31\xff"
+            b"\xcd\x80\x83\xf8\xff\x75" + bytes((jump,)))
+
+
+def _exit_32(code):
+    return b"\xb8" + struct.pack("<I", 1) + b"\xbb" + struct.pack("<I", code) + b"\xcd\x80"
+
+
+def _write_program_of_32_bits(path):
+    """It ends with 0 if unshare() and clone(), both of a user namespace, get EPERM. Elsewhere than on x86-64 true is it."""
+    if os.uname().machine != "x86_64":
+        os.symlink("/bin/true", path)
+        return
+    unshare, clone, new_user, sigchld = 310, 120, 0x10000000, 17
+    end = _exit_32(0)
+    second = _call_32(clone, new_user | sigchld, len(end))
+    code = _call_32(unshare, new_user, len(second) + len(end)) + second + end + _exit_32(1)
+    at, headers = 0x8048000, 52 + 32
+    with open(path, "wb") as file:
+        file.write(b"\x7fELF\x01\x01\x01" + bytes(9) + struct.pack("<HHIIIIIHHHHHH", 2, 3, 1, at + headers, 52, 0, 0, 52, 32, 1, 0, 0, 0)
+                   + struct.pack("<IIIIIIII", 1, 0, at, at, headers + len(code), headers + len(code), 5, 4096) + code)
+    os.chmod(path, 0o755)
+
+
 @needs_earlier
 def shows_a_command_that_signs(story):
-    """First one that fails; a rotation to its root begins when it works, and calls go on."""
+    """First one that fails; a rotation to its root begins when it works, and calls go on. It may start a program of 32
+    bits, which is refused what the others are."""
     mesh, story.command = story.mesh, os.path.join(story.ca, "sign")
     _write_command(story, "echo 'the vault is sealed' >&2; exit 3\n")
     ca = {"source": "command", "command": [story.command, "root3"], "command_timeout": "20s"}
@@ -144,7 +172,8 @@ def shows_a_command_that_signs(story):
         story.control.start()
         wait_until("the condition", lambda: "the vault is sealed" in _conditions(story).get("own_authority", {}).get("detail", ""),
                    15, 0.2)
-        _write_command(story, "cd %s; openssl x509 -req -CA $1.pem -CAkey $1.key -days 30 -copy_extensions copyall "
+        _write_program_of_32_bits(os.path.join(story.ca, "program32"))
+        _write_command(story, "cd %s; ./program32 || exit; openssl x509 -req -CA $1.pem -CAkey $1.key -days 30 -copy_extensions copyall "
                               "2>/dev/null; cat $1.pem\n" % story.ca)
         story.control.reload()  # else after the backoff
         _wait_for_root(story, "root3")

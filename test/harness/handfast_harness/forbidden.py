@@ -26,10 +26,10 @@ _LEN = 27 * 8 if os.uname().machine == "x86_64" else 34 * 8
 _NUMBERS = {
     "x86_64": {"execve": 59, "ptrace": 101, "mount": 165, "bpf": 321, "unshare": 272, "setns": 308, "io_uring_setup": 425,
                "memfd_create": 319, "setuid": 105, "init_module": 175, "perf_event_open": 298, "process_vm_readv": 310,
-               "socket": 41},
+               "socket": 41, "userfaultfd": 323, "keyctl": 250, "mount_setattr": 442, "clone3": 435},
     "aarch64": {"execve": 221, "ptrace": 117, "mount": 40, "bpf": 280, "unshare": 97, "setns": 268, "io_uring_setup": 425,
                 "memfd_create": 279, "setuid": 146, "init_module": 105, "perf_event_open": 241, "process_vm_readv": 270,
-                "socket": 198},
+                "socket": 198, "userfaultfd": 282, "keyctl": 219, "mount_setattr": 442, "clone3": 435},
 }[os.uname().machine]
 
 
