@@ -84,9 +84,12 @@ static void add_mesh(const struct sidecar *sidecar, struct conditions *out)
 /* Its peers refuse it, whatever it can still do; the control plane does too. */
 static void add_ban(const struct identity_status *status, struct conditions *out)
 {
-	const char *id = status->credentials == NULL ? "its identity" : credentials_id(status->credentials)->text;
-	snprintf(out->banned, sizeof(out->banned),
-		"%.600s: peers refuse its connections, and it gets no further certificate", id);
+	if (status->credentials == NULL)
+		snprintf(out->banned, sizeof(out->banned), "the control plane refuses it, and gives it no certificate");
+	else
+		snprintf(out->banned, sizeof(out->banned),
+			"%.600s: peers refuse its connections, and it gets no further certificate",
+			credentials_id(status->credentials)->text);
 	add(out, METRIC_CONDITION_BANNED, "the identity is banned", PAGE_FAILED, out->banned,
 		"find out why it was banned; if it may come back: handfast unban, at the control plane");
 }

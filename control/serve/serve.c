@@ -289,6 +289,7 @@ static void close_listeners(struct serve *serve)
 void serve_free(struct serve *serve)
 {
 	loop_timer_stop(&serve->sweep);
+	loop_task_cancel(&serve->sweep_soon);
 	signer_watch_done(&serve->signer);
 	jwt_keys_stop(&serve->jwt_keys);
 	own_lists_stop(&serve->own_lists);
@@ -324,12 +325,19 @@ void serve_set_leaf_ttl(struct serve *serve, int64_t leaf_ttl_s)
 		serve->options.leaf_ttl_s = leaf_ttl_s;
 }
 
+static void on_sweep_soon(struct loop_task *task)
+{
+	sweep(container_of(task, struct serve, sweep_soon));
+}
+
+/* First the trust state, then the cut: a sidecar whose identity is banned knows it although no control plane may be
+ * there when it dials again (abuse case C28). */
 void serve_trust_changed(struct serve *serve)
 {
 	serve->trust_changed_ms = loop_now_ms(serve->options.loop);
 	metric_set(serve->options.metrics, CONTROL_TRUST_EPOCH, (int64_t)trust_epoch(serve->options.trust).counter);
-	sweep(serve);
 	identity_push_trust(serve);
+	loop_task_post_next(serve->options.loop, &serve->sweep_soon, on_sweep_soon);
 }
 
 void serve_drain(struct serve *serve)

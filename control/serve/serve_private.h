@@ -97,6 +97,7 @@ struct serve {
 	struct list identity_streams;
 	unsigned num_streams;
 	struct loop_timer sweep;
+	struct loop_task sweep_soon; /* when what has been sent is with the kernel */
 	struct clock_watch clock;
 	struct trusted_time time; /* a change of this host's clock counts once it lasts */
 	uint64_t next_warning_ms[SERVE_CONDITIONS_NUM];

@@ -79,8 +79,17 @@ static void on_done(
 			: "see the control plane's log; replace a consumed or expired token: handfast token create",
 		"the attestation failed");
 	rpc_status_why(status, message, &otherwise, &why);
-	client->is_banned = strcmp(why.expected, ATTEST_BANNED_EXPECTED) == 0;
+	identity_note_refusal(client, &why);
 	failed(client, cause_of(status), retry_after_ms, &why);
+}
+
+/* After a failure of another kind a ban that is known stays. */
+void identity_note_refusal(struct identity_client *client, const struct why *why)
+{
+	if (strcmp(why->expected, ATTEST_BANNED_EXPECTED) != 0)
+		return;
+	client->is_banned = true;
+	identity_kept_withdraw(client);
 }
 
 bool identity_is_banned(const struct identity_client *client)

@@ -46,10 +46,10 @@ struct identity_client {
 	struct bundle_set *retained_bans; /* bans and revoked serials that a new incarnation of the control plane lacks;
 					     NULL: none */
 	struct retained_bans retained_counts; /* of that set */
-	bool is_published;              /* on_credentials() has them; false: it was called with NULL, or not yet */
-	bool must_attest;               /* the control plane refused the SVID */
-	bool is_withdrawn;              /* the certificate in use, or one above it, by the newest trust state */
-	bool is_banned;                 /* the control plane has refused it as banned, and given no certificate since */
+	bool is_published; /* on_credentials() has them; false: it was called with NULL, or not yet */
+	bool must_attest;  /* the control plane refused the SVID */
+	bool is_withdrawn; /* the certificate in use, or one above it, by the newest trust state */
+	bool is_banned; /* by a trust state or a refusal, and since then no certificate and no trust state without it */
 	struct enrolled_state unstored; /* is_unstored: what the state folder could not take */
 	struct why unstored_detail;     /* and why */
 	bool is_unstored,
@@ -121,6 +121,11 @@ enum err identity_use_answer(struct identity_client *client, struct attest_answe
 	struct why *why) _must_use_;
 enum err identity_use_trust(struct identity_client *client, struct trust *trust, struct why *why) _must_use_;
 bool identity_is_banned(const struct identity_client *client); /* enroll.c */
+void identity_note_refusal(struct identity_client *client, const struct why *why);
+/* Nothing of what was kept is used any more, here and after a restart, until a certificate or a trust state is kept. */
+void identity_kept_withdraw(struct identity_client *client);
+/* The own certificate, or one above it, is withdrawn. */
+bool identity_is_withdrawn(enum err err);
 void identity_publish(struct identity_client *client, struct credentials *fresh);
 
 /* identity_kept.c */

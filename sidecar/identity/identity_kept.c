@@ -83,6 +83,14 @@ void identity_client_keep_now(struct identity_client *client)
 	identity_kept_flush(client);
 }
 
+void identity_kept_withdraw(struct identity_client *client)
+{
+	kept_identity_done(&client->earlier);
+	client->is_earlier_good = false;
+	if (client->options.on_outage != NULL) /* empty: removed */
+		kept_write(&client->identity_file, (struct span){0}, identity_now(client).mono_ms);
+}
+
 /* --- read --- */
 
 static enum err refuse(struct why *why, enum err err, const char *expected, const char *got)

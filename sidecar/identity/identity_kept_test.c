@@ -22,12 +22,13 @@ static void restart(struct world *world)
 }
 
 /* As it is received, with an optional ban and a revocation. */
-static void trust_make(struct test_mesh *mesh, struct epoch epoch, const char *banned, struct trust *out)
+static void trust_make(
+	struct test_mesh *mesh, struct epoch epoch, const char *banned, struct span revoked, struct trust *out)
 {
 	Handfast__V1__TrustState message = HANDFAST__V1__TRUST_STATE__INIT;
 	Handfast__V1__Epoch in_message = HANDFAST__V1__EPOCH__INIT;
 	Handfast__V1__Bundle bundle = HANDFAST__V1__BUNDLE__INIT, *bundles[] = {&bundle};
-	ProtobufCBinaryData root = pb_bytes(bundle_root(test_mesh_bundle(mesh), 0)), ban, serial = pb_bytes(SERIAL);
+	ProtobufCBinaryData root = pb_bytes(bundle_root(test_mesh_bundle(mesh), 0)), ban, serial = pb_bytes(revoked);
 	struct trust_domain domain;
 	assert_int_equal(trust_domain_parse(SPAN_LITERAL(DOMAIN), &domain, NULL), ERR_NONE);
 	in_message.incarnation = epoch.incarnation;
@@ -42,6 +43,8 @@ static void trust_make(struct test_mesh *mesh, struct epoch epoch, const char *b
 		ban = pb_bytes(span_of_str(banned));
 		message.banned_ids = &ban;
 		message.n_banned_ids = 1;
+	}
+	if (revoked.len > 0) {
 		message.revoked_serials = &serial;
 		message.n_revoked_serials = 1;
 	}
@@ -54,16 +57,21 @@ static enum err enroll(struct world *world, struct epoch epoch)
 	_cleanup_(attest_answer_done) struct attest_answer answer = {
 		.svid = svid_ref(credentials_svid(made)), .server_time_ms = world->clock.wall_ms};
 	struct why why;
-	trust_make(world->mesh, epoch, NULL, &answer.trust);
+	trust_make(world->mesh, epoch, NULL, (struct span){0}, &answer.trust);
 	return identity_use_answer(&world->client, &answer, credentials_key(made), &why);
+}
+
+static enum err push_with(struct world *world, struct epoch epoch, const char *banned, struct span revoked)
+{
+	_cleanup_(trust_done) struct trust trust = {0};
+	struct why why;
+	trust_make(world->mesh, epoch, banned, revoked, &trust);
+	return identity_use_trust(&world->client, &trust, &why);
 }
 
 static enum err push(struct world *world, struct epoch epoch, const char *banned)
 {
-	_cleanup_(trust_done) struct trust trust = {0};
-	struct why why;
-	trust_make(world->mesh, epoch, banned, &trust);
-	return identity_use_trust(&world->client, &trust, &why);
+	return push_with(world, epoch, banned, banned != NULL ? SERIAL : (struct span){0});
 }
 
 /* A second later what is due is written. */
@@ -113,6 +121,81 @@ static void a_sidecar_that_ends_at_once_keeps_the_newest_identity(void **state)
 	assert_int_equal(world->num_published, 1);
 	assert_int_equal(credentials_epoch(world->last).counter, 4);
 	assert_true(world_bans(world, THIEF));
+}
+
+static void use_after_restart(struct world *world, unsigned num_published)
+{
+	identity_kept_flush(&world->client);
+	restart(world);
+	identity_kept_use(&world->client);
+	assert_int_equal(world->num_published, num_published);
+}
+
+static void c28_a_ban_of_the_own_identity_holds_after_a_restart(void **state)
+{
+	struct world *world = *state;
+	assert_int_equal(enroll(world, (struct epoch){7, 3}), ERR_NONE);
+	tick(world);
+	assert_int_equal(push(world, (struct epoch){7, 4}, OWN), ERR_REVOKED);
+	assert_true(identity_is_banned(&world->client));
+	tick(world);
+	use_after_restart(world, 0);
+	assert_null(identity_client_kept_id(&world->client));
+}
+
+static void c28_a_ban_that_is_lifted_leaves_the_identity_for_a_restart(void **state)
+{
+	struct world *world = *state;
+	assert_int_equal(enroll(world, (struct epoch){7, 3}), ERR_NONE);
+	assert_int_equal(push(world, (struct epoch){7, 4}, OWN), ERR_REVOKED);
+	assert_int_equal(push(world, (struct epoch){7, 5}, NULL), ERR_NONE);
+	assert_false(identity_is_banned(&world->client));
+	use_after_restart(world, 1);
+	assert_int_equal(credentials_epoch(world->last).counter, 5);
+}
+
+static void note_refusal(struct world *world, const char *expected)
+{
+	struct why why;
+	(void)why_set(&why, ERR_DENIED, expected, "none", "refused");
+	identity_note_refusal(&world->client, &why);
+}
+
+/* It was away when it was banned, and the process that is refused is the one after the restart. */
+static void c28_nothing_is_used_after_a_refusal_for_a_ban(void **state)
+{
+	struct world *world = *state;
+	assert_int_equal(enroll(world, (struct epoch){7, 3}), ERR_NONE);
+	tick(world);
+	restart(world);
+	note_refusal(world, ATTEST_BANNED_EXPECTED);
+	note_refusal(world, "a control plane that answers");
+	assert_true(identity_is_banned(&world->client));
+	identity_kept_use(&world->client); /* an outage */
+	assert_int_equal(world->num_published, 0);
+	use_after_restart(world, 0);
+}
+
+static void c28_a_refusal_for_another_reason_is_no_ban(void **state)
+{
+	struct world *world = *state;
+	assert_int_equal(enroll(world, (struct epoch){7, 3}), ERR_NONE);
+	tick(world);
+	restart(world);
+	note_refusal(world, "a control plane that answers");
+	assert_false(identity_is_banned(&world->client));
+	use_after_restart(world, 1);
+}
+
+static void c28_a_certificate_that_was_withdrawn_is_not_used_after_a_restart(void **state)
+{
+	struct world *world = *state;
+	assert_int_equal(enroll(world, (struct epoch){7, 3}), ERR_NONE);
+	tick(world);
+	const struct span own = svid_serial(credentials_svid(world->client.credentials));
+	assert_int_equal(push_with(world, (struct epoch){7, 4}, NULL, own), ERR_REVOKED);
+	assert_false(identity_is_banned(&world->client));
+	use_after_restart(world, 0);
 }
 
 static void the_expired_one_is_not_used_whatever_the_wall_clock_has(void **state)
@@ -235,6 +318,11 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		WORLD_TEST(an_outage_brings_the_identity_of_before_the_restart_back),
+		WORLD_TEST(c28_a_ban_of_the_own_identity_holds_after_a_restart),
+		WORLD_TEST(c28_a_ban_that_is_lifted_leaves_the_identity_for_a_restart),
+		WORLD_TEST(c28_nothing_is_used_after_a_refusal_for_a_ban),
+		WORLD_TEST(c28_a_refusal_for_another_reason_is_no_ban),
+		WORLD_TEST(c28_a_certificate_that_was_withdrawn_is_not_used_after_a_restart),
 		WORLD_TEST(a_sidecar_that_ends_at_once_keeps_the_newest_identity),
 		WORLD_TEST(the_expired_one_is_not_used_whatever_the_wall_clock_has),
 		WORLD_TEST(after_a_reboot_a_clock_that_is_behind_is_not_believed),

@@ -297,6 +297,27 @@ static void renew_before_end(struct identity_client *client, const struct creden
 		client->renew = sooner;
 }
 
+bool identity_is_withdrawn(enum err err)
+{
+	return err == ERR_UNTRUSTED || err == ERR_REVOKED;
+}
+
+/* The trust state refuses the own certificate. It is not used, but what it withdraws is not used after a restart
+ * either, when no control plane may be there to refuse it (abuse case C28). */
+static enum err trust_refused(
+	struct identity_client *client, const struct trust *trust, enum err refused, struct why *why)
+{
+	if (!identity_is_withdrawn(refused))
+		return refused;
+	identity_kept_withdraw(client);
+	if (!client->is_banned)
+		return refused;
+	store_state(client, trust, NULL); /* a file of before that is put back is behind this epoch */
+	return why_set(why, ERR_REVOKED, ATTEST_BANNED_EXPECTED,
+		"find out why it was banned; if it may come back: handfast unban, at the control plane", "%s is banned",
+		credentials_id(client->credentials)->text);
+}
+
 enum err identity_use_trust(struct identity_client *client, struct trust *trust, struct why *why)
 {
 	struct credentials *fresh;
@@ -307,12 +328,15 @@ enum err identity_use_trust(struct identity_client *client, struct trust *trust,
 		return trust->detail.err;
 	}
 	RETURN_IF_ERR(check_epoch(client, trust, why));
+	client->is_banned = bundle_set_is_banned(trust->bundles, credentials_id(client->credentials));
 	/* The same epoch, as after each reconnect: for a new snapshot every chain would be verified again. */
 	if (epoch_eq(&trust->epoch, &now_in_use))
 		return ERR_NONE;
 	retain_bans(client, trust);
-	RETURN_IF_ERR(credentials_new(credentials_svid(client->credentials), credentials_key(client->credentials),
-		trust->bundles, trust->epoch, identity_now(client).trusted_s, &fresh, why));
+	enum err err = credentials_new(credentials_svid(client->credentials), credentials_key(client->credentials),
+		trust->bundles, trust->epoch, identity_now(client).trusted_s, &fresh, why);
+	if (err != ERR_NONE)
+		return trust_refused(client, trust, err, why);
 	identity_keep(client, fresh, trust);
 	store_state(client, trust, NULL);
 	renew_before_end(client, fresh);

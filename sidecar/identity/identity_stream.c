@@ -44,13 +44,8 @@ void identity_stream_claim(struct identity_client *client)
 	send_up(client, err, buf_span(&message));
 }
 
-/* The own certificate, or one above it, is withdrawn. The answer to a renewal has another one, and the trust state in
- * which it is valid: both are taken over together. */
-static bool must_renew(enum err err)
-{
-	return err == ERR_UNTRUSTED || err == ERR_REVOKED;
-}
-
+/* The answer to a renewal has another certificate, and the trust state in which it is valid: both are taken over
+ * together. */
 static void renew_for(struct identity_client *client, const struct why *why)
 {
 	struct renew_now now = identity_now(client);
@@ -71,7 +66,9 @@ static void on_trust(struct identity_client *client, struct trust *trust)
 	if (identity_use_trust(client, trust, &why) == ERR_NONE) {
 		if (identity_may_confirm(client, trust))
 			send_ack(client, trust->epoch, NULL);
-	} else if (must_renew(why.err)) {
+	} else if (client->is_banned) {
+		log_why(LOG_LEVEL_WARNING, COMPONENT, "the control plane has banned this sidecar's identity", &why);
+	} else if (identity_is_withdrawn(why.err)) {
 		renew_for(client, &why);
 	} else {
 		log_why(LOG_LEVEL_ERROR, COMPONENT, "refused a trust state; the previous one stays in use", &why);
@@ -89,7 +86,7 @@ static void on_trust(struct identity_client *client, struct trust *trust)
 static void renewal_failed(struct identity_client *client, uint32_t retry_after_ms, const struct why *why)
 {
 	struct renew_now now = identity_now(client);
-	client->is_banned = strcmp(why->expected, ATTEST_BANNED_EXPECTED) == 0;
+	identity_note_refusal(client, why);
 	fresh_request_done(&client->pending);
 	renew_failed(&client->renew, &now, retry_after_ms);
 	client->options.on_event(client->options.arg, IDENTITY_RENEW_FAILED, why);

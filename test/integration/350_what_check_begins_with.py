@@ -3,7 +3,10 @@ port that is strict is not listed as one that is ready for it.
 
     control --- router --- client [sidecar, banned] ==tunnel==> server [sidecar: 9000 permissive, 9001 strict] -> echo"""
 
+import contextlib
 import json
+import signal
+import time
 
 from handfast_harness import Mesh, StreamServer, expect, expect_eq, expect_in, identity_of, needs, stream, wait_until
 
@@ -93,4 +96,66 @@ def shows_that_one_that_was_away_when_it_was_banned_is_not_either(story):
     expect_eq(lines[0], "ready", "the first line while it is away")
     host.run(["nft", "delete table inet cut"])
     _wait_for_ban(story)
+    _lift(story)
+
+
+@contextlib.contextmanager
+def _outage(story):
+    """Who dials is accepted by the kernel, and gets no answer."""
+    process = story.mesh.control.process
+    process.signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        process.signal(signal.SIGCONT)
+
+
+def _knows_of_ban(client):
+    with contextlib.suppress(OSError):  # it is starting
+        return client.metrics()['handfast_condition{name="banned"}'] == 1
+    return False
+
+
+def _stays_not_ready(client):
+    until = time.monotonic() + 6
+    while time.monotonic() < until:
+        with contextlib.suppress(OSError):
+            expect_eq(client.probe()[0], 503, "its readiness in the outage")
+        time.sleep(0.2)  # duration: it must stay so, while it dials a few times
+
+
+@needs(shows_that_a_banned_sidecar_is_not_ready)
+def shows_that_a_ban_is_known_when_the_control_plane_stops_at_the_cut(story):
+    """The trust state with the ban comes first: no control plane refuses it when it dials again. It does not go on with
+    what it had either when it is restarted then."""
+    client = story.mesh.sidecar("client")
+    wait_until("it to be connected", lambda: client.metric("handfast_control_plane_connected") == 1, 20)
+    story.mesh.control.run("ban", CLIENT)
+    wait_until("the cut", lambda: client.metric("handfast_control_plane_connected") == 0, 10, 0.02)
+    with _outage(story):
+        _stays_not_ready(client)
+        client.kill()
+        client.launch()
+        client.process.wait_for_log("no connection to the control plane", 20)
+        _stays_not_ready(client)
+        expect("from before the restart, valid for" not in client.process.log(), "it goes on with what it had")
+    _lift(story)
+
+
+@needs(shows_that_a_banned_sidecar_is_not_ready)
+def shows_that_one_that_was_refused_uses_nothing_in_an_outage(story):
+    """Not by the trust state, but by the answer to its attestation, in a process that had nothing else yet."""
+    client = story.mesh.sidecar("client")
+    client.kill()
+    story.mesh.control.run("ban", CLIENT)
+    client.launch()
+    wait_until("it to know of the ban", lambda: _knows_of_ban(client), 15)
+    _, lines, _ = _check(story, "client")
+    expect(any(NAME + ": the control plane refuses it, and gives it no certificate" in line for line in lines), "the text: %s" % lines)
+    with _outage(story):
+        _stays_not_ready(client)
+        client.kill()
+        client.launch()
+        client.process.wait_for_log("no connection to the control plane", 20)
+        _stays_not_ready(client)
     _lift(story)
