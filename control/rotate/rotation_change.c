@@ -382,19 +382,14 @@ static void begin_if_due(struct rotation *rotation)
 void rotation_poll(struct rotation *rotation, const struct rotation_progress *progress)
 {
 	const struct rotation_state *state = &rotation->state;
-	bool is_over = forced_wait_is_over(&rotation->forced, state->is_forced, state->phase_s,
-		rotation_now_s(rotation), loop_now_ms(rotation->options.loop));
+	bool is_over = rotation_phase_is_over(rotation, progress);
 	rotation_retry(rotation);
 	if (rotation->change != NULL)
 		return;
-	if (state->phase == ROTATION_NONE) {
+	if (state->phase == ROTATION_NONE)
 		begin_if_due(rotation);
-		return;
-	}
-	if (!progress->is_published || (rotation_progress_waits(progress) && !is_over))
-		return;
-	if (state->phase == ROTATION_PUBLISHING && rotation_next_is_valid(rotation))
+	else if (is_over && state->phase == ROTATION_PUBLISHING && rotation_next_is_valid(rotation))
 		advance(rotation);
-	else if (state->phase == ROTATION_REISSUING && rotation_signer_has_active(rotation))
+	else if (is_over && state->phase == ROTATION_REISSUING && rotation_signer_has_active(rotation))
 		retire(rotation);
 }

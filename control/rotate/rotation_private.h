@@ -31,7 +31,8 @@ struct rotation {
 	struct issuer_request *at_signer, *forgetting; /* NULL: none */
 	int64_t retry_s;
 	struct forced_wait forced;
-	uint64_t warned_number; /* of the rotation whose next root is not valid now; 0: none */
+	uint64_t settles_since_ms; /* monotonic: reissuing, and none is waited for any more; 0: not so */
+	uint64_t warned_number;    /* of the rotation whose next root is not valid now; 0: none */
 	bool is_ready;
 	struct rotation_change *change; /* NULL: none */
 	struct buf last_intermediate;   /* whose root was found last */
@@ -50,6 +51,8 @@ enum err rotation_is_behind(const struct rotation *rotation, struct why *why);
 enum err rotation_is_under_way(const struct rotation *rotation, struct why *why);
 /* rotation_refusals.c: the next root is valid by this host's clock; if not, that is logged once. */
 bool rotation_next_is_valid(struct rotation *rotation);
+/* rotation_refusals.c: none is waited for any more, and the former root has settled. To be called periodically. */
+bool rotation_phase_is_over(struct rotation *rotation, const struct rotation_progress *progress);
 /* rotation_change.c: the change under way ends without an answer. */
 void rotation_drop_change(struct rotation *rotation);
 /* rotation.c: gives the signer the root that the store names, if it failed before. */

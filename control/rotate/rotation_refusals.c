@@ -50,3 +50,15 @@ bool rotation_next_is_valid(struct rotation *rotation)
 	log_why(LOG_LEVEL_ERROR, "rotate", "the rotation waits", &why);
 	return false;
 }
+
+bool rotation_phase_is_over(struct rotation *rotation, const struct rotation_progress *progress)
+{
+	const struct rotation_state *state = &rotation->state;
+	uint64_t now_ms = loop_now_ms(rotation->options.loop);
+	bool is_reissuing = state->phase == ROTATION_REISSUING;
+	bool is_quiet = progress->is_published && !rotation_progress_waits(progress);
+	bool is_forced = forced_wait_is_over(
+		&rotation->forced, state->is_forced, state->phase_s, rotation_now_s(rotation), now_ms);
+	bool has_settled = rotation_has_settled(&rotation->settles_since_ms, is_quiet && is_reissuing, now_ms);
+	return progress->is_published && (is_forced || (is_reissuing ? has_settled : is_quiet));
+}

@@ -22,6 +22,15 @@ bool forced_wait_is_over(struct forced_wait *wait, bool is_forced, int64_t phase
 	       (now_s - phase_s >= ROTATION_FORCED_S || now_ms - wait->since_ms >= ROTATION_FORCED_S * 1000ull);
 }
 
+bool rotation_has_settled(uint64_t *since_ms, bool is_quiet, uint64_t now_ms)
+{
+	if (!is_quiet)
+		*since_ms = 0;
+	else if (*since_ms == 0)
+		*since_ms = now_ms == 0 ? 1 : now_ms;
+	return is_quiet && now_ms - *since_ms >= ROTATION_SETTLE_MS;
+}
+
 enum err rotation_state_encode(const struct rotation_state *state, struct buf *out)
 {
 	RETURN_IF_ERR(record_put(out, "phase", span_of_str(rotation_phase_name(state->phase))));

@@ -30,6 +30,11 @@ struct forced_wait {
 };
 bool forced_wait_is_over(struct forced_wait *wait, bool is_forced, int64_t phase_s, int64_t now_s, uint64_t now_ms);
 
+/* The former root is retired when none was waited for during so long: a handshake that began with a chain below it,
+ * which may take 5 s (timeouts.handshake), is over by then. since_ms: 0 at first. Pure; to be called periodically. */
+#define ROTATION_SETTLE_MS 6000
+bool rotation_has_settled(uint64_t *since_ms, bool is_quiet, uint64_t now_ms);
+
 #define ROTATION_STATE_KEY "rotation/state"
 enum err rotation_state_encode(const struct rotation_state *state, struct buf *out) _must_use_;
 enum err rotation_state_parse(struct span record, struct rotation_state *out) _must_use_; /* ERR_STATE_DAMAGED */

@@ -91,6 +91,14 @@ static void poll_with(struct world *world, unsigned num_waited)
 	rotation_poll(world->rotation, &progress);
 }
 
+static void settle(struct world *world)
+{
+	poll_with(world, 0);
+	world->clock.mono_ms += ROTATION_SETTLE_MS;
+	loop_run_once(world->at.loop, false);
+	poll_with(world, 0);
+}
+
 static void rotate(struct world *world)
 {
 	unsigned before = world->at.num_active;
@@ -98,7 +106,7 @@ static void rotate(struct world *world)
 	poll_with(world, 0);
 	wait_for_phase(world, ROTATION_REISSUING);
 	test_rotation_wait(&world->at, &world->at.num_active, before + 1);
-	poll_with(world, 0);
+	settle(world);
 	wait_for_phase(world, ROTATION_NONE);
 }
 
@@ -121,10 +129,37 @@ static void finding_i4_each_phase_waits_for_the_sidecars(void **state)
 	loop_run_once(world->at.loop, false);
 	assert_int_equal(rotation_state_of(world->rotation)->phase, ROTATION_REISSUING);
 	assert_int_equal(rotation_roots(world->rotation)->num_retired, 0);
-	poll_with(world, 0);
+	settle(world);
 	wait_for_phase(world, ROTATION_NONE);
 	assert_int_equal(rotation_roots(world->rotation)->num_all, 2);
 	assert_int_equal(rotation_roots(world->rotation)->num_retired, 1);
+}
+
+static void poll_after(struct world *world, unsigned ms, unsigned num_waited)
+{
+	world->clock.mono_ms += ms;
+	loop_run_once(world->at.loop, false);
+	poll_with(world, num_waited);
+	assert_int_equal(begin(world, false), ERR_EXISTS); /* no step is being stored */
+	assert_int_equal(rotation_state_of(world->rotation)->phase, ROTATION_REISSUING);
+}
+
+static void the_former_root_is_trusted_until_handshakes_of_before_are_over(void **state)
+{
+	struct world *world = *state;
+	assert_int_equal(begin(world, false), ERR_NONE);
+	poll_with(world, 0);
+	wait_for_phase(world, ROTATION_REISSUING);
+	test_rotation_wait(&world->at, &world->at.num_active, 1);
+	poll_after(world, 0, 0);
+	poll_after(world, ROTATION_SETTLE_MS - 1, 0);
+	poll_after(world, 1, 1); /* one that was away is back, below the former root */
+	poll_after(world, ROTATION_SETTLE_MS, 0);
+	poll_after(world, ROTATION_SETTLE_MS - 1, 0);
+	world->clock.mono_ms++;
+	loop_run_once(world->at.loop, false);
+	poll_with(world, 0);
+	wait_for_phase(world, ROTATION_NONE);
 }
 
 static void finding_i4_a_restart_goes_on_in_the_same_phase(void **state)
@@ -139,7 +174,7 @@ static void finding_i4_a_restart_goes_on_in_the_same_phase(void **state)
 	stop(world); /* perhaps before the signer has activated it */
 	start(world);
 	assert_int_equal(world->at.ready, ERR_NONE);
-	poll_with(world, 0);
+	settle(world);
 	wait_for_phase(world, ROTATION_NONE);
 	stop(world);
 	start(world);
@@ -344,6 +379,7 @@ int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(finding_i4_each_phase_waits_for_the_sidecars),
+		TEST(the_former_root_is_trusted_until_handshakes_of_before_are_over),
 		TEST(finding_i4_a_restart_goes_on_in_the_same_phase),
 		TEST(finding_i4_an_abort_leaves_the_root_that_signs),
 		TEST(an_abort_is_refused_once_the_next_root_signs),
