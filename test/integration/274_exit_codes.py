@@ -105,6 +105,26 @@ def shows_that_every_command_of_the_table_answers_in_json(story):
     expect_eq(table - called, {"completion", "completion values"}, "commands that were not called")
 
 
+def shows_that_output_that_is_lost_is_no_success(story):
+    """A full disk behind the standard output: a script that goes on would have half a list, or none."""
+    socket, config = ("--socket", story.control.socket), ("--config", story.mesh.sidecar("client").path)
+    programs = ("handfast", "handfast-control", "handfast-sidecar", "handfast-init", "handfast-cni")
+    calls = [(story.mesh.net.control, (name, *words)) for name in programs for words in (("--help",), ("--version", "--output", "json"))]
+    calls += [(story.mesh.net.control, ("handfast", *words, *more, *socket)) for more in ((), ("--output", "json"))
+              for words in (("status",), ("token", "list"), ("policy", "list"), ("ca", "status"), ("ban", "list"), ("settings",))]
+    calls += [(story.mesh.net.control, ("handfast", "status", "--watch", *socket)),
+              (story.mesh.net.control, ("handfast", "completion", "bash")),
+              (story.mesh.client, ("handfast", "endpoints")), (story.mesh.client, ("handfast-sidecar", "--keys")),
+              (story.mesh.client, ("handfast-sidecar", "wait", *config))]
+    for host, (name, *words) in calls:
+        shell = ["sh", "-c", 'exec "$@" >"$OUTPUT"', "sh", story.binary(name), *words]
+        lost = host.run(["env", "OUTPUT=/dev/full", *shell], check=False)
+        expect_eq(lost.returncode, 69, "the exit code of %s %s: %s" % (name, words, lost.stderr))
+        expect_in("cannot write to the standard output", lost.stderr, "the reason")
+        if "--watch" not in words:
+            expect_eq(host.run(["env", "OUTPUT=/dev/null", *shell], check=False).returncode, 0, "%s %s" % (name, words))
+
+
 def shows_that_the_end_of_an_audit_log_cannot_go_unseen(story):
     """The control plane's own log has a mark of the last line, so who cuts the file is found by who kept that log."""
     story.control.stop()

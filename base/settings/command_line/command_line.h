@@ -69,7 +69,8 @@ struct command_line { /* zeroed is valid to command_line_done(); texts are borro
 /* Reads all of it; errors are collected, none is returned. */
 void command_line_parse(const struct cli_program *program, int argc, char *const *argv, struct command_line *out);
 void command_line_done(struct command_line *line);
-/* Parses, and does what --help, --keys and --version ask for. False: that was all, exit with 0. */
+/* Parses, and does what --help, --keys and --version ask for. False: that was all, exit with 0. From here on a program
+ * whose standard output could not be written ends with CLI_UNAVAILABLE in place of CLI_DONE. */
 bool command_line_begin(const struct cli_program *program, int argc, char *const *argv, struct command_line *out);
 
 bool command_line_is(const struct command_line *line, const char *words);           /* is this the command? */

@@ -1,10 +1,15 @@
 /* What a program prints about itself and its work: help, versions, errors, failures; as text or as one JSON object. */
+#include "base/core/check.h"
 #include "base/json/json_put.h"
 #include "base/settings/command_line/command_line_private.h"
 #include "base/settings/command_line/library_version.h"
+#include <errno.h>
 #include <jansson.h>
+#include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static const struct {
 	int number;
@@ -225,8 +230,31 @@ static enum err put_page(struct command_line *line, struct buf *out)
 	return err;
 }
 
+/* --- the end of what is printed --- */
+
+/* At the end of the program: what is in a buffer until then, or could not be written before, is no success. */
+static void on_exit_with(int status, void *arg)
+{
+	const struct cli_program *program = arg;
+	bool is_lost = fflush(stdout) != 0;
+	const char *reason = is_lost ? strerror(errno) : "a write failed";
+	if (!is_lost && ferror(stdout) == 0)
+		return;
+	fprintf(stderr,
+		"%s: cannot write to the standard output: %s; expected: a file, pipe or terminal that takes all of it; "
+		"fix: make room, or redirect it elsewhere\n",
+		program->name, reason);
+	_exit(status == CLI_DONE ? CLI_UNAVAILABLE : status);
+}
+
+static void watch_output(const struct cli_program *program)
+{
+	CHECK(on_exit(on_exit_with, (void *)(uintptr_t)program) == 0);
+}
+
 bool command_line_begin(const struct cli_program *program, int argc, char *const *argv, struct command_line *out)
 {
+	watch_output(program);
 	command_line_parse(program, argc, argv, out);
 	if (out->wants_help || out->wants_keys || out->wants_man || out->completion != NULL) {
 		_cleanup_(buf_done) struct buf text = BUF_INIT(PAGE_MAX);

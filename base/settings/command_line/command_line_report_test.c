@@ -1,10 +1,13 @@
 #include "base/settings/command_line/command_line.h"
+#include <fcntl.h>
 #include <jansson.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 /* cmocka requires four of the above */
 #include <cmocka.h>
@@ -192,6 +195,31 @@ static void an_answer_is_one_sentence(_unused_ void **state)
 	json_decref(object);
 }
 
+/* The exit code of a program that ends with `code` when it has printed its version there. */
+static int exit_code_with(const char *output, int code)
+{
+	int status = 0;
+	pid_t pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		struct command_line line;
+		int fd = open(output, O_WRONLY | O_CLOEXEC);
+		if (fd < 0 || dup2(fd, STDOUT_FILENO) < 0 || dup2(fd, STDERR_FILENO) < 0)
+			_exit(2);
+		exit(begin(&line, "--version", NULL) ? 3 : code);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+static void output_that_cannot_be_written_is_no_success(_unused_ void **state)
+{
+	assert_int_equal(fflush(stdout), 0);
+	assert_int_equal(exit_code_with("/dev/null", CLI_DONE), CLI_DONE);
+	assert_int_equal(exit_code_with("/dev/full", CLI_DONE), CLI_UNAVAILABLE);
+	assert_int_equal(exit_code_with("/dev/full", CLI_REFUSED), CLI_REFUSED);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -202,6 +230,7 @@ int main(void)
 		cmocka_unit_test(errors_go_to_standard_error_as_text_and_as_one_object),
 		cmocka_unit_test(a_failure_has_its_three_clauses_and_its_exit_code),
 		cmocka_unit_test(an_answer_is_one_sentence),
+		cmocka_unit_test(output_that_cannot_be_written_is_no_success),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
