@@ -1,6 +1,7 @@
 /* Notifies a service manager (sd_notify(3)): one datagram to the socket that NOTIFY_SOCKET names. Without that variable
- * none of these does anything. Only the process that serves calls them: systemd takes the word of any process of a unit
- * with NotifyAccess=all. */
+ * none of these does anything. Where the manager's queue is full they wait for it, 5 s at most; what could not be sent
+ * is logged. Only the process that serves calls them: systemd takes the word of any process of a unit with
+ * NotifyAccess=all. */
 #pragma once
 
 #include <stdbool.h>
