@@ -122,7 +122,8 @@ enum err identity_use_answer(struct identity_client *client, struct attest_answe
 enum err identity_use_trust(struct identity_client *client, struct trust *trust, struct why *why) _must_use_;
 bool identity_is_banned(const struct identity_client *client); /* enroll.c */
 void identity_note_refusal(struct identity_client *client, const struct why *why);
-/* Nothing of what was kept is used any more, here and after a restart, until a certificate or a trust state is kept. */
+/* Nothing of what was kept is used any more but its bans, here and after a restart, until a certificate or a trust
+ * state is kept. */
 void identity_kept_withdraw(struct identity_client *client);
 /* The own certificate, or one above it, is withdrawn. */
 bool identity_is_withdrawn(enum err err);

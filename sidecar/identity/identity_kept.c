@@ -85,7 +85,7 @@ void identity_client_keep_now(struct identity_client *client)
 
 void identity_kept_withdraw(struct identity_client *client)
 {
-	kept_identity_done(&client->earlier);
+	client->is_kept_tried = true; /* its bans stay: a restored control plane may lack them */
 	client->is_earlier_good = false;
 	if (client->options.on_outage != NULL) /* empty: removed */
 		kept_write(&client->identity_file, (struct span){0}, identity_now(client).mono_ms);

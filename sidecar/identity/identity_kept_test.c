@@ -176,6 +176,20 @@ static void c28_nothing_is_used_after_a_refusal_for_a_ban(void **state)
 	use_after_restart(world, 0);
 }
 
+/* Decision 030. The control plane is restored from a backup meanwhile, and the own ban is lifted. */
+static void c28_the_bans_of_others_stay_after_a_refusal_for_a_ban(void **state)
+{
+	struct world *world = *state;
+	assert_int_equal(enroll(world, (struct epoch){7, 3}), ERR_NONE);
+	assert_int_equal(push(world, (struct epoch){7, 4}, THIEF), ERR_NONE);
+	identity_kept_flush(&world->client);
+	restart(world);
+	note_refusal(world, ATTEST_BANNED_EXPECTED);
+	assert_int_equal(enroll(world, (struct epoch){8, 1}), ERR_NONE);
+	assert_true(world_bans(world, THIEF));
+	assert_false(identity_is_banned(&world->client));
+}
+
 static void c28_a_refusal_for_another_reason_is_no_ban(void **state)
 {
 	struct world *world = *state;
@@ -321,6 +335,7 @@ int main(void)
 		WORLD_TEST(c28_a_ban_of_the_own_identity_holds_after_a_restart),
 		WORLD_TEST(c28_a_ban_that_is_lifted_leaves_the_identity_for_a_restart),
 		WORLD_TEST(c28_nothing_is_used_after_a_refusal_for_a_ban),
+		WORLD_TEST(c28_the_bans_of_others_stay_after_a_refusal_for_a_ban),
 		WORLD_TEST(c28_a_refusal_for_another_reason_is_no_ban),
 		WORLD_TEST(c28_a_certificate_that_was_withdrawn_is_not_used_after_a_restart),
 		WORLD_TEST(a_sidecar_that_ends_at_once_keeps_the_newest_identity),
