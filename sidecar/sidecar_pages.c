@@ -6,7 +6,7 @@
 #include "sidecar/report/pages.h"
 #include <stdio.h>
 
-enum { CONDITIONS_MAX = 24, GAUGES_MS = 1000, CERTIFICATES_MAX = 1 << 20, START_WAIT_MS = 10000 };
+enum { CONDITIONS_MAX = 32, GAUGES_MS = 1000, CERTIFICATES_MAX = 1 << 20, START_WAIT_MS = 10000 };
 
 /* --- conditions: what makes the sidecar not ready or degraded --- */
 
@@ -66,15 +66,20 @@ static void add_not_kept(const struct sidecar *sidecar, struct conditions *out)
 /* What the mesh's roots, services, lists and networks are. */
 static void add_mesh(const struct sidecar *sidecar, struct conditions *out)
 {
-	if (sidecar->root_detail[0] != '\0')
-		add(out, METRIC_CONDITION_ROOT_ENDS, "the mesh root expires soon", PAGE_DEGRADED, sidecar->root_detail,
-			SIDECAR_ROOT_FIX);
-	if (sidecar->service_detail[0] != '\0')
-		add(out, METRIC_CONDITION_SERVICE_UNKNOWN, "a listener's service is not known", PAGE_DEGRADED,
-			sidecar->service_detail, SIDECAR_SERVICE_FIX);
-	if (sidecar->lists_detail[0] != '\0')
-		add(out, METRIC_CONDITION_REVOCATION_LISTS, "revocation lists", PAGE_DEGRADED, sidecar->lists_detail,
-			SIDECAR_LISTS_FIX);
+	const struct {
+		const char *detail, *name, *fix;
+		enum sidecar_metric metric;
+	} rows[] = {
+		{sidecar->root_detail, "the mesh root expires soon", SIDECAR_ROOT_FIX, METRIC_CONDITION_ROOT_ENDS},
+		{sidecar->clock_detail, "the clock differs from the control plane's", SIDECAR_CLOCK_FIX,
+			METRIC_CONDITION_CLOCK_DIFFERS},
+		{sidecar->service_detail, "a listener's service is not known", SIDECAR_SERVICE_FIX,
+			METRIC_CONDITION_SERVICE_UNKNOWN},
+		{sidecar->lists_detail, "revocation lists", SIDECAR_LISTS_FIX, METRIC_CONDITION_REVOCATION_LISTS},
+	};
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		if (rows[i].detail[0] != '\0')
+			add(out, rows[i].metric, rows[i].name, PAGE_DEGRADED, rows[i].detail, rows[i].fix);
 	for (size_t i = 0; i < SIDECAR_FAMILIES; i++)
 		if (sidecar->families[i].is_outside)
 			add(out, METRIC_CONDITION_FAMILY_OUTSIDE, sidecar->families[i].name, PAGE_DEGRADED,
@@ -92,17 +97,6 @@ static void add_ban(const struct identity_status *status, struct conditions *out
 			credentials_id(status->credentials)->text);
 	add(out, METRIC_CONDITION_BANNED, "the identity is banned", PAGE_FAILED, out->banned,
 		"find out why it was banned; if it may come back: handfast unban, at the control plane");
-}
-
-/* The backup that the control plane was restored from lacks them, so no new sidecar refuses them. */
-static void add_retained(const struct retained_bans *retained, struct conditions *out)
-{
-	if (sidecar_retained_text(retained, out->retained))
-		add(out, METRIC_CONDITION_BANS_RETAINED, "bans that the control plane lacks", PAGE_DEGRADED,
-			out->retained,
-			"at the control plane: 'handfast ban ID' (or 'handfast revoke') again; then 'handfast unban "
-			"ID' for one "
-			"that may connect; the log of this sidecar has the time");
 }
 
 /* An unreachable control plane alone does not make the sidecar not ready: its outage must not stop the workloads.
@@ -125,7 +119,9 @@ static const char *add_identity(const struct identity_status *status, struct con
 			"see the detail, and list the recent failures: handfast why");
 	if (status->is_banned)
 		add_ban(status, out);
-	add_retained(&status->retained, out);
+	if (sidecar_retained_text(&status->retained, out->retained))
+		add(out, METRIC_CONDITION_BANS_RETAINED, "bans that the control plane lacks", PAGE_DEGRADED,
+			out->retained, SIDECAR_RETAINED_FIX);
 	return failure;
 }
 
@@ -384,6 +380,7 @@ static void set_gauges(struct loop_timer *timer)
 	sidecar_rules_poll(sidecar);
 	access_log_sweep(sidecar->access_log, loop_now_ms(sidecar->loop));
 	sidecar_root_poll(sidecar);
+	sidecar_clock_poll(sidecar);
 	sidecar_renewal_poll(sidecar);
 	sidecar_kept_poll(sidecar);
 	sidecar_lists_poll(sidecar);

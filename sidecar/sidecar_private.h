@@ -102,6 +102,7 @@ struct sidecar {
 	uint32_t zone;                                    /* of this host (base/core/zone.h); 0: not known */
 	char root_detail[80];                             /* when the mesh root expires; empty: not soon */
 	uint64_t next_root_warning_ms;
+	char clock_detail[64]; /* how this host's clock differs from the control plane's; empty: it does not */
 	char late_detail[64];  /* when the own certificate expires, whose renewal is late; empty: it is not */
 	int64_t late_logged_s; /* the end of the one whose late renewal was logged */
 	char service_detail[LISTENER_SERVICE_MAX + 64]; /* a listener's service that is not known; empty: none */
@@ -135,6 +136,9 @@ struct sidecar {
 
 struct metric_shard *sidecar_shard(struct sidecar *sidecar); /* of the main thread */
 
+/* sidecar_clock.c */
+void sidecar_clock_poll(struct sidecar *sidecar); /* about once per second */
+#define SIDECAR_CLOCK_FIX "compare both with a third clock, and set the wrong one: timedatectl"
 /* sidecar_root.c */
 void sidecar_root_poll(struct sidecar *sidecar); /* about once per second */
 #define SIDECAR_ROOT_FIX "on the control plane's host: handfast status"
@@ -178,6 +182,9 @@ void sidecar_kept_on_stale(void *sidecar, bool must_not_be_used);
 void sidecar_kept_on_outage(void *sidecar);
 void sidecar_kept_poll(struct sidecar *sidecar); /* about once per second */
 #define SIDECAR_RETAINED_MAX 512
+#define SIDECAR_RETAINED_FIX                                                                                           \
+	"at the control plane: 'handfast ban ID' (or 'handfast revoke') again; then 'handfast unban ID' for one that " \
+	"may connect; the log of this sidecar has the time"
 /* The detail of the condition for bans and serials that a restored control plane lacks. False: there are none. */
 bool sidecar_retained_text(const struct retained_bans *retained, char out[SIDECAR_RETAINED_MAX]);
 void sidecar_kept_flush(struct sidecar *sidecar); /* at once: at the end, and when the folder changes hands */

@@ -7,12 +7,9 @@ environment, and the sidecars keep the true time. Leaf certificates live 20 s.
 
 Rows: I9, I8."""
 
-import mmap
-import os
-import struct
-
 from handfast_harness import Mesh, StreamServer, expect, expect_eq, needs, wait_until
 from handfast_harness import stream
+from handfast_harness.clock import Clock
 from handfast_harness.control_plane import CONTROL_UID
 from handfast_harness.process import Process
 
@@ -20,26 +17,10 @@ DEADLINE_S = 60
 SIX_HOURS_S = 6 * 3600  # longer than any leaf lives, shorter than the server certificate, which the signer makes by the true clock
 
 
-class _Clock:
-    """The offsets of a process's clocks: the wall clock, and the one that includes suspend."""
-
-    def __init__(self, story):
-        path = os.path.join(story.root, "clock")
-        with open(path, "w+b") as file:
-            file.write(b"\0" * 16)
-            file.flush()
-            self._map = mmap.mmap(file.fileno(), 16)
-        os.chmod(path, 0o644)
-        self.words = ["env", "LD_PRELOAD=" + story.binary("set_clock.so"), "SET_CLOCK_FILE=" + path]
-
-    def set(self, wall_s, boot_s=0):
-        self._map[:] = struct.pack("=qq", wall_s * 1000, boot_s * 1000)
-
-
 def arrange(story):
     story.mesh = Mesh(story, leaf_ttl="20s", start=False)
     control = story.control = story.mesh.control
-    story.clock = _Clock(story)
+    story.clock = Clock(story)
     binary = story.binary("handfast-control-dynamic")
 
     def launch():

@@ -268,6 +268,7 @@ TESTED_ELSEWHERE = {
     "sidecar/sidecar_lists.c": "test/integration/214_lists_and_old_identities.py",
     "sidecar/sidecar_identity.c": "test/integration/224_an_identity_from_another_agent.py",
     "sidecar/sidecar_root.c": "test/integration/143_the_root_expires_soon.py",
+    "sidecar/sidecar_clock.c": "test/integration/357_clocks_that_differ_are_shown.py",
     "sidecar/sidecar_certificates.c": "test/integration/143_the_root_expires_soon.py",
     "sidecar/sidecar_pages.c": "sidecar/worker/worker_pages_test.c",
     "sidecar/sidecar_probes.c": "test/integration/044_probes_of_strict_ports.py",
