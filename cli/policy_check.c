@@ -109,6 +109,41 @@ static enum err needs_address(const char *rule, struct why *why)
 		"the rule %s depends on where the source connects from", rule);
 }
 
+/* A policy answers for any identity, also for a misspelled one. */
+static json_t *absent_note(const char *flag, const struct spiffe_id *id)
+{
+	_cleanup_(mem_freep) char *text =
+		mem_printf("no connected sidecar has the identity of %s, %s: see handfast status, and the spelling",
+			flag, id->text);
+	return json_string(text);
+}
+
+/* Of a source in another trust domain the control plane knows no sidecars. */
+static enum err add_notes(const struct command_line *line, const struct question *question, const struct policy_of *of,
+	json_t *answer, struct why *why)
+{
+	_cleanup_(policy_of_done) struct policy_of source = {0};
+	json_t *notes = json_array();
+	json_object_set_new(answer, "notes", notes);
+	if (of->num_sidecars == 0)
+		json_array_append_new(notes, absent_note("--to", &question->to));
+	if (question->source.id == NULL ||
+		!span_eq(spiffe_id_trust_domain(&question->from), spiffe_id_trust_domain(&question->to)))
+		return ERR_NONE;
+	RETURN_IF_ERR(policy_of_workload(line, &question->from, &source, why));
+	json_object_set_new(answer, "from_sidecars", json_integer(source.num_sidecars));
+	if (source.num_sidecars == 0)
+		json_array_append_new(notes, absent_note("--from", &question->from));
+	return ERR_NONE;
+}
+
+static void print_notes(const json_t *answer)
+{
+	const json_t *notes = json_object_get(answer, "notes");
+	for (size_t i = 0; i < json_array_size(notes); i++)
+		printf("  note:   %s\n", json_string_value(json_array_get(notes, i)));
+}
+
 static enum cli_exit check_workload(struct command_line *line, const struct question *question)
 {
 	_cleanup_(policy_of_done) struct policy_of of = {0};
@@ -127,11 +162,16 @@ static enum cli_exit check_workload(struct command_line *line, const struct ques
 	if (of.is_in_force) {
 		json_object_set_new(answer, "sidecars", json_integer(of.num_sidecars));
 		json_object_set_new(answer, "sidecars_in_force", json_integer(of.num_in_force));
+		err = add_notes(line, question, &of, answer, &why);
 	}
+	if (err != ERR_NONE)
+		return command_line_fail(line, err, &why);
 	enum cli_exit result = answer_show(line, answer);
 	if (of.is_in_force && !line->json)
 		printf("  in force: at %u of %u connected sidecars of the workload\n", of.num_in_force,
 			of.num_sidecars);
+	if (!line->json)
+		print_notes(answer);
 	return result;
 }
 

@@ -104,6 +104,18 @@ def shows_that_an_address_is_demanded_where_a_rule_depends_on_it(story):
         expect_in(words + ": ", made.stderr, "the errors")
 
 
+def shows_that_an_identity_without_a_sidecar_is_named(story):
+    absent = identity_of("serverr")
+    ask = ("--from", identity_of("friend"), "--port", "9000", "--to")
+    code, shown = _check(story, *ask, identity_of("server"))
+    expect_eq((code, shown["notes"], shown["from_sidecars"]), (0, [], 1), "of two that are there")
+    _, shown = _check(story, *ask, absent)
+    expect_eq((len(shown["notes"]), shown["sidecars"]), (1, 0), "notes: %s" % shown)
+    expect_in("no connected sidecar has the identity of --to, " + absent, shown["notes"][0], "the note")
+    made = story.control.run("policy", "check", "--from", absent, "--port", "9000", "--to", identity_of("server"), check=False)
+    expect_in("note:   no connected sidecar has the identity of --from, " + absent, made.stdout, "the text")
+
+
 def shows_a_file_before_it_is_in_force(story):
     path = os.path.join(story.control.folder, "next.yaml")
     with open(path, "w") as file:
