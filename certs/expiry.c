@@ -1,6 +1,7 @@
 #include "certs/expiry.h"
 #include "certs/describe.h"
 #include <inttypes.h>
+#include <string.h>
 
 #define SHA256_DIGITS 16 /* as `handfast ca status` shows */
 
@@ -28,9 +29,31 @@ enum err cert_expiry_encode(
 	return ERR_NONE;
 }
 
-int64_t cert_expiry_margin_s(int64_t from_s, int64_t to_s, int64_t within_s)
+static const struct {
+	const char *kind;
+	int64_t backdate_s;
+} renewed[] = {{"intermediate", INTERMEDIATE_BACKDATE_S}, {"webhook", WEBHOOK_BACKDATE_S}};
+
+static bool is_root(const char *kind)
 {
-	int64_t life_s = to_s - from_s - LEAF_BACKDATE_S;
+	static const char ending[] = "root";
+	size_t len = strlen(kind), ending_len = sizeof(ending) - 1;
+	return len >= ending_len && strcmp(kind + len - ending_len, ending) == 0;
+}
+
+static int64_t backdate_of(const char *kind)
+{
+	for (size_t i = 0; i < sizeof(renewed) / sizeof(*renewed); i++)
+		if (strcmp(kind, renewed[i].kind) == 0)
+			return renewed[i].backdate_s;
+	return LEAF_BACKDATE_S;
+}
+
+int64_t cert_expiry_margin_s(const char *kind, int64_t from_s, int64_t to_s, int64_t within_s)
+{
+	if (is_root(kind))
+		return within_s;
+	int64_t life_s = to_s - from_s - backdate_of(kind);
 	int64_t quarter_s = life_s < 0 ? 0 : life_s / 4;
 	return quarter_s < within_s ? quarter_s : within_s;
 }

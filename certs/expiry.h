@@ -5,7 +5,15 @@
 #include "base/core/metrics.h"
 #include <stddef.h>
 
-enum { LEAF_BACKDATE_S = 60 }; /* how much earlier than it is issued a leaf begins, for clocks that are slightly behind */
+/* How much earlier than it is made a certificate begins: for clocks that are behind. */
+enum {
+	LEAF_BACKDATE_S = 60,
+	INTERMEDIATE_BACKDATE_S = 3600, /* before any leaf below it, whose backdating it bounds */
+	WEBHOOK_BACKDATE_S = 3600,      /* an API server's clock */
+	/* A root cannot be replaced like an intermediate: one made while the clock was days ahead must be valid once
+	 * the clock is right again. */
+	ROOT_BACKDATE_S = 30 * 86400
+};
 
 struct cert_expiry {              /* borrowed */
 	const char *kind;         /* "svid", "intermediate", "root": a value of the label */
@@ -19,5 +27,7 @@ enum err cert_expiry_encode(const struct metric_row headings[2], const struct ce
 
 /* A certificate with less than this left ends "within within_s". One that lives shorter than four times that is renewed
  * by itself, at half of its life at the earliest: with less than a quarter left its renewal is late. A life counts from
- * LEAF_BACKDATE_S after from_s, so that one of a few seconds is not late from its start. */
-int64_t cert_expiry_margin_s(int64_t from_s, int64_t to_s, int64_t within_s);
+ * when it was made, by the backdating of its kind, so that one of a few seconds is not late from its start. kind: as
+ * struct cert_expiry has it; "server" and others that are not known are leaves. A root (its kind ends so) is replaced
+ * by an operator: within_s. */
+int64_t cert_expiry_margin_s(const char *kind, int64_t from_s, int64_t to_s, int64_t within_s);

@@ -33,10 +33,15 @@ static void more_rows_than_fit_are_an_error(_unused_ void **state)
 
 static void a_short_life_counts_by_its_quarter(_unused_ void **state)
 {
-	assert_int_equal(cert_expiry_margin_s(0, LEAF_BACKDATE_S + 3600, 86400), 900);
-	assert_int_equal(cert_expiry_margin_s(0, LEAF_BACKDATE_S + 4, 86400), 1); /* renewed with 2 s left: not late */
-	assert_int_equal(cert_expiry_margin_s(0, 365 * 86400, 30 * 86400), 30 * 86400);
-	assert_int_equal(cert_expiry_margin_s(100, 100, 60), 0);
+	assert_int_equal(cert_expiry_margin_s("svid", 0, LEAF_BACKDATE_S + 3600, 86400), 900);
+	assert_int_equal(
+		cert_expiry_margin_s("svid", 0, LEAF_BACKDATE_S + 4, 86400), 1); /* renewed with 2 s left: not late */
+	assert_int_equal(cert_expiry_margin_s("svid", 0, 365 * 86400, 30 * 86400), 30 * 86400);
+	assert_int_equal(cert_expiry_margin_s("svid", 100, 100, 60), 0);
+	assert_int_equal(cert_expiry_margin_s("intermediate", 0, INTERMEDIATE_BACKDATE_S + 120, 86400), 30);
+	assert_int_equal(cert_expiry_margin_s("webhook", 0, WEBHOOK_BACKDATE_S + 3600, INT64_MAX), 900);
+	assert_int_equal(cert_expiry_margin_s("root", 0, ROOT_BACKDATE_S + 9 * 86400, 30 * 86400), 30 * 86400);
+	assert_int_equal(cert_expiry_margin_s("next_bootstrap_root", 0, ROOT_BACKDATE_S, 5), 5);
 }
 
 int main(void)

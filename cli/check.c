@@ -28,7 +28,7 @@ struct ends {
 static void add_end(struct ends *ends, const char *kind, const char *name, int64_t from_s, int64_t to_s)
 {
 	char until[DATE_TEXT_MAX];
-	bool is_ending = expiries_is_ending(from_s, to_s, ends->within_s, ends->now_s);
+	bool is_ending = expiries_is_ending(kind, from_s, to_s, ends->within_s, ends->now_s);
 	show_time(to_s * 1000, until);
 	ends->num_ending += is_ending;
 	json_array_append_new(ends->rows, json_pack("{s:s, s:s, s:s, s:b}", "kind", kind, "name", name, "not_after",

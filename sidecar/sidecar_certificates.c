@@ -59,7 +59,7 @@ void sidecar_renewal_poll(struct sidecar *sidecar)
 	const struct svid *svid = credentials_svid(status.credentials);
 	int64_t to_s = credentials_until_s(status.credentials);
 	int64_t left_s = to_s - trusted_time_now_s(&sidecar->time, loop_clock(sidecar->loop));
-	if (left_s >= cert_expiry_margin_s(svid_not_before_s(svid), to_s, INT64_MAX))
+	if (left_s >= cert_expiry_margin_s("svid", svid_not_before_s(svid), to_s, INT64_MAX))
 		return;
 	(void)snprintf(sidecar->late_detail, sizeof sidecar->late_detail, "the certificate expires in %lld s",
 		(long long)left_s);

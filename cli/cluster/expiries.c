@@ -3,13 +3,14 @@
 #include "base/settings/settings.h"
 #include "certs/expiry.h"
 #include "cli/show.h"
+#include <stdio.h>
 #include <string.h>
 
 #define END           "\nhandfast_control_certificate_expiry_timestamp_seconds{"
 #define START         "\nhandfast_control_certificate_start_timestamp_seconds{"
 #define WITHIN_MAX_MS (3650ull * 86400 * 1000)
 
-enum { DIGITS_MAX = 12 };
+enum { DIGITS_MAX = 12, KIND_MAX = 64 };
 
 int64_t expiries_within_s(struct command_line *line)
 {
@@ -24,9 +25,9 @@ int64_t expiries_within_s(struct command_line *line)
 	return 0;
 }
 
-bool expiries_is_ending(int64_t from_s, int64_t to_s, int64_t within_s, int64_t now_s)
+bool expiries_is_ending(const char *kind, int64_t from_s, int64_t to_s, int64_t within_s, int64_t now_s)
 {
-	return to_s - now_s < cert_expiry_margin_s(from_s, to_s, within_s);
+	return to_s - now_s < cert_expiry_margin_s(kind, from_s, to_s, within_s);
 }
 
 /* The number behind "} " of a row; 0: none. */
@@ -46,6 +47,16 @@ static int64_t start_of(const char *metrics, struct span labels)
 	_cleanup_(mem_freep) char *prefix = mem_printf(START "%.*s}", (int)labels.len, (const char *)labels.ptr);
 	const char *row = strstr(metrics, prefix);
 	return row == NULL ? 0 : value_of(row + strlen(prefix) - 1);
+}
+
+/* The value of the label kind; "": it has none. */
+static void kind_of(struct span labels, char out[KIND_MAX])
+{
+	static const char label[] = "kind=\"";
+	const char *text = (const char *)labels.ptr, *at = memmem(text, labels.len, label, sizeof label - 1);
+	const char *value = at == NULL ? text : at + sizeof label - 1;
+	const char *end = at == NULL ? value : memchr(value, '"', (size_t)(text + labels.len - value));
+	snprintf(out, KIND_MAX, "%.*s", end == NULL ? 0 : (int)(end - value), value);
 }
 
 static void wrong(struct findings *findings, const char *whose, struct span labels, int64_t to_s, int64_t now_s)
@@ -69,8 +80,10 @@ void check_expiries(struct findings *findings, const char *whose, const char *me
 			break;
 		struct span name = span_of(labels, (size_t)(end - labels));
 		int64_t to_s = value_of(end);
+		char kind[KIND_MAX];
 		num++;
-		if (!expiries_is_ending(start_of(metrics, name), to_s, within_s, now_s))
+		kind_of(name, kind);
+		if (!expiries_is_ending(kind, start_of(metrics, name), to_s, within_s, now_s))
 			continue;
 		num_ending++;
 		wrong(findings, whose, name, to_s, now_s);

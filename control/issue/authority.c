@@ -4,12 +4,6 @@
 #include "certs/expiry.h"
 #include "control/issue/authority_private.h"
 
-#define CA_BACKDATE_S                                                                                                  \
-	3600 /* a CA certificate must begin before any leaf below it, and bounds the backdating of leaves */
-/* A root cannot be replaced like an intermediate: a root made while the clock was days ahead must be valid once the
- * clock is right again. */
-#define ROOT_BACKDATE_S AUTHORITY_ROOT_BACKDATE_S
-
 int64_t authority_now_s(const struct authority *authority)
 {
 	return authority->options.clock->wall_ms(authority->options.clock) / 1000;
@@ -38,7 +32,8 @@ enum err authority_make_ca(const struct authority *authority, const struct ca_ki
 	struct certificate_spec spec = {.kind = kind->kind,
 		.name = name,
 		.uri = span_of_str(uri),
-		.not_before_s = authority_now_s(authority) - (above == NULL ? ROOT_BACKDATE_S : CA_BACKDATE_S),
+		.not_before_s =
+			authority_now_s(authority) - (above == NULL ? ROOT_BACKDATE_S : INTERMEDIATE_BACKDATE_S),
 		.not_after_s = authority_now_s(authority) + life_of(authority, kind),
 		.issuer_key = above == NULL ? pair.key : above->key};
 	if (above != NULL) {

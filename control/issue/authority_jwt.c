@@ -3,6 +3,7 @@
 #include "base/core/base64url.h"
 #include "base/core/check.h"
 #include "base/core/log.h"
+#include "certs/expiry.h"
 #include "certs/web_key.h"
 #include "control/issue/authority_private.h"
 
@@ -44,7 +45,7 @@ static enum err load(
 	}
 	RETURN_IF_ERR(err);
 	RETURN_IF_ERR(certificate_validity(buf_span(&key.pair.certificate), &from, &to));
-	key.made_s = from + AUTHORITY_ROOT_BACKDATE_S; /* as the certificate of a root has it */
+	key.made_s = from + ROOT_BACKDATE_S; /* as the certificate of a root has it */
 	RETURN_IF_ERR(private_key_public(key.pair.key, &key.spki));
 	key_done(out);
 	*out = key;

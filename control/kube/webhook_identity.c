@@ -62,7 +62,7 @@ static struct pair make(const struct webhook_identity *identity)
 	_cleanup_(buf_done) struct buf spki = BUF_INIT(SPKI_MAX), leaf = BUF_INIT(CERTIFICATE_MAX);
 	int64_t now_s = clock->wall_ms(clock) / 1000;
 	struct why why = {0};
-	struct pair pair = {.not_before_s = now_s - WEBHOOK_IDENTITY_SKEW_S,
+	struct pair pair = {.not_before_s = now_s - WEBHOOK_BACKDATE_S,
 		.not_after_s = now_s + WEBHOOK_IDENTITY_TTL_S,
 		.made_boot_ms = clock->boot_ms(clock)};
 	make_authority(authority_key, &pair);
@@ -164,7 +164,7 @@ bool webhook_identity_is_late(const struct webhook_identity *identity, struct wh
 	const struct clock *clock = loop_clock(identity->loop);
 	const struct pair *pair = &identity->pair;
 	int64_t left_s = pair->not_after_s - clock->wall_ms(clock) / 1000;
-	if (left_s >= cert_expiry_margin_s(pair->not_before_s, pair->not_after_s, INT64_MAX))
+	if (left_s >= cert_expiry_margin_s("webhook", pair->not_before_s, pair->not_after_s, INT64_MAX))
 		return false;
 	(void)why_set(why, ERR_EXPIRED, "a certificate that is replaced at half of its life",
 		"see the log of handfast-control, and its clock: may it patch its MutatingWebhookConfiguration?",

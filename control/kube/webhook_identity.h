@@ -9,7 +9,6 @@
 #include "certs/web_identity.h"
 
 #define WEBHOOK_IDENTITY_TTL_S     86400
-#define WEBHOOK_IDENTITY_SKEW_S    3600 /* an API server's clock may be this far behind */
 #define WEBHOOK_IDENTITY_SWITCH_MS 5000 /* from the registration of the fresh authority to its use */
 
 struct webhook_identity;

@@ -59,10 +59,11 @@ static bool own_authority_fails(const struct serve *serve, struct why *why)
 }
 
 /* One that is replaced by itself at half of its life: with less than a quarter left that fails. */
-static bool is_late(const struct serve *serve, const char *what, int64_t from_s, int64_t to_s, struct why *why)
+static bool is_late(
+	const struct serve *serve, const char *kind, const char *what, int64_t from_s, int64_t to_s, struct why *why)
 {
 	int64_t left_s = to_s - serve_now_ms(serve) / 1000;
-	if (to_s == 0 || left_s >= cert_expiry_margin_s(from_s, to_s, ROOT_WARN_S))
+	if (to_s == 0 || left_s >= cert_expiry_margin_s(kind, from_s, to_s, ROOT_WARN_S))
 		return false;
 	(void)why_set(why, ERR_EXPIRED, "one that is replaced at half of its life",
 		"see the log of the signer, and the disk of the key folder; an intermediate below a root of your own: "
@@ -75,14 +76,15 @@ static bool is_late(const struct serve *serve, const char *what, int64_t from_s,
 static bool intermediate_ends(const struct serve *serve, struct why *why)
 {
 	return serve->num_authorities > SERVE_INTERMEDIATE &&
-	       is_late(serve, "intermediate", serve->authorities[SERVE_INTERMEDIATE].not_before_s,
+	       is_late(serve, "intermediate", "intermediate", serve->authorities[SERVE_INTERMEDIATE].not_before_s,
 		       serve->authorities[SERVE_INTERMEDIATE].not_after_s, why);
 }
 
 static bool server_ends(const struct serve *serve, struct why *why)
 {
 	const struct svid *own = server_identity_svid(serve->options.identity);
-	return own != NULL && is_late(serve, "server certificate", svid_not_before_s(own), svid_not_after_s(own), why);
+	return own != NULL &&
+	       is_late(serve, "server", "server certificate", svid_not_before_s(own), svid_not_after_s(own), why);
 }
 
 static bool judge(const struct serve *serve, enum serve_condition condition, struct why *why)
