@@ -24,8 +24,13 @@ if [ ! -e "$policy" ]; then
 	made_policy=1
 fi
 trap '[ -z "$made_policy" ] || rm -f "$policy"' EXIT
+echo "apt downloads and unpacks them now; with all that they need this takes minutes on a new machine"
+# apt's own output goes to the log; of it one line per 20 packages that are set up.
+show_progress() {
+	awk -v log_file="$1" '{ print > log_file } /^Setting up / && ++num % 20 == 0 { print num " packages are set up"; fflush() }'
+}
 log=$(mktemp)
-if ! { apt-get -q update && apt-get -q install -y --no-install-recommends $missing; } >"$log" 2>&1; then
+if ! { apt-get -q update && apt-get -q install -y --no-install-recommends $missing; } 2>&1 | show_progress "$log"; then
 	tail -n 30 "$log" >&2
 	echo "expected apt to install the packages above; see $log" >&2
 	exit 69
