@@ -10,7 +10,7 @@ import sys
 import tempfile
 import time
 
-from machine import Failure, run
+from machine import Failure, Machine, run
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
@@ -44,6 +44,15 @@ class Debian:
             process.wait()
         for machine in reversed(self.machines):
             machine.remove()
+
+    def add_machine(self, name, address):
+        """A booted one; the first has the switch of all."""
+        machine = Machine(name, self.base, self.folder, address)
+        self.machines.append(machine)
+        machine.make(self.machines[0] if machine is not self.machines[0] else None)
+        machine.boot()
+        self.copy_to(machine)
+        return machine
 
     def copy_to(self, machine):
         for folder in (self.old, self.new):

@@ -9,6 +9,7 @@ from machine import Failure, run
 
 SIGN = pathlib.Path(__file__).resolve().parents[2] / "deploy/debian/sign_repository.sh"
 KEY, OTHER = "Handfast test <test@example.org>", "Another maker <another-test@example.org>"
+CAREFUL = "A careful maker <careful@example.org>"
 AT = "srv/repository"
 LIST, KEYRING = "etc/apt/sources.list.d/handfast.list", "etc/apt/keyrings/handfast.asc"
 ONLY = ["-o", "Dir::Etc::sourcelist=/" + LIST, "-o", "Dir::Etc::sourceparts=-", "-o", "APT::Get::List-Cleanup=0"]
@@ -23,8 +24,11 @@ class Repository:
         self.key, self.other = (self._make_key(name) for name in (KEY, OTHER))
 
     def _make_key(self, name):
+        return self.make_key(name, "--passphrase", "")
+
+    def make_key(self, name, *options):
         """Its fingerprint."""
-        self.gpg("--passphrase", "", "--quick-generate-key", name, "ed25519", "sign", "1d")
+        self.gpg(*options, "--quick-generate-key", name, "ed25519", "sign", "1d")
         return re.search(r"^fpr:+(\w+):", self.gpg("--with-colons", "--list-secret-keys", "=" + name).stdout, re.M)[1]
 
     def gpg(self, *argv):
@@ -35,8 +39,8 @@ class Repository:
         shutil.copytree(self.debian.new, self.folder)
         return self.run(*words)
 
-    def run(self, *words):
-        return run(SIGN, self.folder, *words, env={**os.environ, "GNUPGHOME": str(self.home)}, check=False)
+    def run(self, *words, **variables):
+        return run(SIGN, self.folder, *words, env={**os.environ, "GNUPGHOME": str(self.home), **variables}, check=False)
 
     def enable(self):
         """As in docs/install-on-hosts.md."""
@@ -128,6 +132,30 @@ def _names_one_key(repository):
         raise Failure("a repository that was signed for 14 days has no end")
 
 
+def _takes_the_next_key_when_hosts_have_it(repository):
+    repository.sign(repository.key, "14", repository.other)
+    repository.enable()
+    for words in ([repository.key, "14", repository.other], [repository.other]):
+        repository.sign(*words)
+        is_good, text = repository.update()
+        if not is_good:
+            raise Failure("apt refuses a release: " + text[-1000:])
+
+
+def _names_what_a_passphrase_needs(repository):
+    """Without a terminal."""
+    file = repository.home / "passphrase"
+    file.write_text("a passphrase\n")
+    key = repository.make_key(CAREFUL, "--pinentry-mode", "loopback", "--passphrase-file", file)
+    run("gpgconf", "--homedir", repository.home, "--kill", "all")  # it remembers the passphrase
+    done = repository.sign(key)
+    if done.returncode != 77 or "GPG_PASSPHRASE_FILE=FILE" not in done.stdout or (repository.folder / "InRelease").exists():
+        raise Failure("a key with a passphrase: exit code %d: %s" % (done.returncode, done.stdout))
+    done = repository.run(key, GPG_PASSPHRASE_FILE=str(file))
+    if done.returncode != 0 or "the key ends on 20" not in done.stdout:
+        raise Failure("a key with the file of its passphrase: exit code %d: %s" % (done.returncode, done.stdout))
+
+
 def apt_takes_a_signed_repository_and_refuses_what_was_changed(debian):
     repository = Repository(debian)
     try:
@@ -140,5 +168,7 @@ def apt_takes_a_signed_repository_and_refuses_what_was_changed(debian):
         _installs_from_it(repository)
         _refuses_what_was_changed(repository)
         _refuses_another_key(repository)
+        _takes_the_next_key_when_hosts_have_it(repository)
+        _names_what_a_passphrase_needs(repository)
     finally:
         repository.close()

@@ -84,10 +84,12 @@ STORY = {
     BACK_UP: [
         ("install -d -m 0700 -o 1336 -g 1336 /var/backups/handfast", "control"),
         ("setpriv --reuid 1336 --regid 1336 --clear-groups handfast-control restore", "control"),
+        ("apt-get install -y ./packages/handfast-control_*.deb", "debian spare"),
     ],
     UPGRADE: [
         ("setpriv --reuid 1336 --regid 1336 --clear-groups handfast-control --config /etc/handfast/control.yaml --check", "control"),
         ("handfast-sidecar --config /etc/handfast/sidecar.yaml --check", "pod"),
+        ("systemctl stop handfast-control\napt-get install -y --allow-downgrades", "debian spare"),
     ],
 }
 
@@ -98,6 +100,7 @@ ELSEWHERE = {
         "apt-get install -y --no-install-recommends apt-utils": ("test/debian/repository.py", "deploy/debian/sign_repository.sh"),
         "install -m 0644 handfast.asc": ("test/debian/repository.py", "deb [signed-by=/%s]"),
         "handfast-sidecar drain\napt-get purge": ("test/debian/run.py", "handfast-sidecar drain; dpkg --purge handfast-init handfast-sidecar"),
+        "apt-get purge -y handfast-control handfast": ("test/debian/run.py", "a_purge_of_running_programs_removes_everything"),
         "handfast entry release 192.0.2.3": ("test/integration/132_a_refused_claim_is_made_again.py", '"entry", "release"'),
     },
     README: {

@@ -179,9 +179,8 @@ enum err given_take(struct given *given, const char *const *also, struct command
 		take_variable(line, also, next_record(bytes, &at));
 	if (chdir(folder) != 0)
 		log_notice(COMPONENT,
-			"the working folder of the running process, %s, is closed to this user (%m): harmless, unless "
-			"a "
-			"setting names a file without a leading /",
+			"the working folder of the running process, %s, is closed to this user (%m): harmless, but for "
+			"settings that name a file without a leading /",
 			folder);
 	return ERR_NONE;
 }
