@@ -209,7 +209,8 @@ static enum cli_exit check(struct command_line *line, struct ends *ends)
 	if (!names_none || page_has_sidecar(line))
 		return check_sidecar(line, ends);
 	bool has_others = access(COMMANDS_SOCKET, F_OK) == 0 || api_has_kubeconfig(line);
-	return has_others ? check_without_sidecar(line, ends) : check_sidecar(line, ends);
+	bool is_missed = command_line_value(line, "admin") == NULL && sidecar_trace_find() != NULL;
+	return has_others || is_missed ? check_without_sidecar(line, ends) : check_sidecar(line, ends);
 }
 
 enum cli_exit command_check(struct command_line *line)

@@ -53,6 +53,14 @@ def shows_that_a_dead_sidecar_is_no_success_of_the_control_plane(story):
     expect_eq((code, out.splitlines()[0]), (0, CONTROL), "of the control plane alone")
 
 
+def shows_that_rules_without_a_sidecar_have_a_way_out(story):
+    """On a host of a workload alone, as after a removal of the sidecar alone."""
+    code, out, err = _check(story, story.mesh.client, control=False)
+    expect_eq((code, out), (69, ""), "check")
+    expect_in("one belongs here: interception rules are there", err, "the error")
+    expect_in("if it is gone for good: handfast-init down", err, "the error")
+
+
 def shows_that_without_a_control_plane_it_names_the_address_too(story):
     code, out, err = _check(story, story.mesh.bare, control=False)
     expect_eq((code, out), (69, ""), "check where nothing is")
