@@ -318,6 +318,13 @@ enum err authority_sign_leaf(
 	return sign(authority, &authority->intermediate, request->id, request, out_leaf, why);
 }
 
+void authority_keep_fresh(struct authority *authority, uint64_t epoch)
+{
+	struct why why = {0};
+	if (epoch != 0 && epoch == authority->mark.epoch && authority->root.key != NULL)
+		(void)!keep_intermediate_fresh(authority, &why); /* the next signature reports it */
+}
+
 enum err authority_sign_control(
 	struct authority *authority, const struct leaf_request *request, struct buf *out_leaf, struct why *why)
 {

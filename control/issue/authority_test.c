@@ -110,6 +110,21 @@ static void replaces_the_intermediate_at_half_of_its_life(void **state)
 	assert_false(span_eq(buf_span(&before), buf_span(&world->authority.intermediate.certificate)));
 }
 
+static void replaces_the_intermediate_although_nothing_is_signed(void **state)
+{
+	struct world *world = *state;
+	struct authority *authority = &world->authority;
+	_cleanup_(buf_done) struct buf before = BUF_INIT(4096);
+	assert_int_equal(buf_append(&before, buf_span(&authority->intermediate.certificate)), ERR_NONE);
+	authority_keep_fresh(authority, authority->mark.epoch); /* not due */
+	clock_fake_advance(&world->clock, 4ULL * 86400 * 1000);
+	authority_keep_fresh(authority, 0);
+	authority_keep_fresh(authority, authority->mark.epoch + 1);
+	assert_true(span_eq(buf_span(&before), buf_span(&authority->intermediate.certificate)));
+	authority_keep_fresh(authority, authority->mark.epoch);
+	assert_false(span_eq(buf_span(&before), buf_span(&authority->intermediate.certificate)));
+}
+
 static void W25_serials_do_not_repeat(void **state)
 {
 	struct world *world = *state;
@@ -292,6 +307,7 @@ int main(void)
 		WORLD_TEST(W17_refuses_bytes_that_are_not_a_key),
 		WORLD_TEST(W19_clamps_the_lifetime_to_policy_and_chain),
 		WORLD_TEST(replaces_the_intermediate_at_half_of_its_life),
+		WORLD_TEST(replaces_the_intermediate_although_nothing_is_signed),
 		WORLD_TEST(W25_serials_do_not_repeat),
 		WORLD_TEST(C17_C20_serves_only_the_newest_epoch_and_records_it),
 		WORLD_TEST(finding_i9_an_intermediate_that_is_not_valid_yet_is_replaced),

@@ -177,6 +177,7 @@ static enum err serve(struct authority *authority, const struct wire_request *re
 	const struct root_request root = {request->epoch, request->certificate, request->sealed, request->sha256};
 	switch (request->kind) {
 	case WIRE_AUTHORITIES:
+		authority_keep_fresh(authority, request->epoch);
 		show(authority, answer);
 		return ERR_NONE;
 	case WIRE_NOTE:
