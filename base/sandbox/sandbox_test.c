@@ -360,8 +360,10 @@ static void share_code_and_report(void)
 
 static void map_code_and_report(void)
 {
-	if (mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == MAP_FAILED)
+	void *at = mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, 0, 0);
+	if (at == MAP_FAILED)
 		_exit(errno);
+	(void)munmap(at, 4096);
 }
 
 static void inject_input_and_report(void)
@@ -381,7 +383,8 @@ static void ask_a_device(void)
 static void load_a_library(void)
 {
 	int fd = open("/bin/true", O_RDONLY | O_CLOEXEC);
-	if (fd < 0 || mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE, fd, 0) == MAP_FAILED)
+	void *at = fd < 0 ? MAP_FAILED : mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE, fd, 0);
+	if (at == MAP_FAILED || munmap(at, 4096) != 0)
 		_exit(CHILD_WRONG);
 }
 

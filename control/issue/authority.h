@@ -84,8 +84,8 @@ enum err authority_sign_control(struct authority *authority, const struct leaf_r
 enum err authority_sign_federation(struct authority *authority, const struct leaf_request *request,
 	struct buf *out_leaf, struct why *why) _must_use_;
 
-/* Replaces the intermediate where that is due and nothing is signed, as without sidecars. Does nothing for another epoch
- * than the present one, and below a root of the operator's. */
+/* Replaces the intermediate where that is due and nothing is signed, as without sidecars. Does nothing for another
+ * epoch than the present one, and below a root of the operator's. */
 void authority_keep_fresh(struct authority *authority, uint64_t epoch);
 /* Another intermediate, because the present one is revoked. ERR_DENIED: the root is the operator's. */
 enum err authority_renew_intermediate(struct authority *authority, uint64_t epoch, struct why *why) _must_use_;

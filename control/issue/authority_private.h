@@ -8,7 +8,7 @@ struct ca_kind {
 	enum certificate_kind kind;
 	const char *file, *title;
 };
-#define AUTHORITY_RETRY_S         60 /* after a key could not be stored */
+#define AUTHORITY_RETRY_S 60 /* after a key could not be stored */
 extern const struct ca_kind authority_root_kind, authority_bootstrap_kind, authority_intermediate_kind;
 int64_t authority_now_s(const struct authority *authority);
 

@@ -196,7 +196,7 @@ static unsigned take_fds(struct msghdr *message, int fds[PASSED_NUM])
 /* False: the agent has ended. */
 static bool serve(struct starting *starting)
 {
-	struct starter_question question;
+	struct starter_question question = {0};
 	union control control;
 	int fds[PASSED_NUM] = {-1, -1, -1};
 	struct iovec part = {.iov_base = &question, .iov_len = sizeof question};

@@ -18,8 +18,7 @@ static void describe_denial(struct conn *conn, const char *expected, const char 
 	char text[ADDR_TEXT_MAX];
 	why_set(conn_why(conn), ERR_DENIED, expected,
 		peer != NULL
-			? "if the source may connect, allow it in the control plane's policy; handfast policy check "
-			  "beside the workload names the change"
+			? "if the source may connect, allow it in the control plane's policy; see handfast policy check"
 			: "give the source a sidecar; or set the port's mode to permissive, and where rules decide "
 			  "there, allow it by one with 'unauthenticated: true': handfast policy check names both",
 		"policy refuses %s at %s (rule: %s)", peer != NULL ? peer->text : "a source without identity",
