@@ -115,7 +115,7 @@ static void show_text_block(const struct watch *watch)
 	(void)fwrite(buf_span(&watch->output).ptr, 1, buf_len(&watch->output), stdout);
 }
 
-/* False: the reader has gone. */
+/* False: the reader has gone, or has no room. */
 static bool show(struct watch *watch)
 {
 	if (span_eq(buf_span(&watch->output), buf_span(&watch->shown)))
@@ -142,7 +142,7 @@ static enum cli_exit repeat(struct watch *watch, const sigset_t *signals)
 		if (is_over)
 			return CLI_DONE;
 		if (!show(watch))
-			return CLI_FAULT;
+			return CLI_UNAVAILABLE; /* the reason is reported at the end of the process */
 		if (result == CLI_USAGE)
 			return result;
 		if (is_interrupted(watch, -1, watch->interval_ms))
