@@ -20,6 +20,7 @@ def arrange(story):
     story.mesh.start()
     story.client = story.mesh.sidecar("client")
     _attest_anew(story)
+    wait_until("both addresses", lambda: _serial_is_shown(story), 10)  # a full disk keeps a new claim out
     story.control.restart()  # a store that is no longer in its journal alone
     story.client.wait_until_ready()
 
@@ -51,7 +52,8 @@ def _serial_is_shown(story):
         return False
     key, serial, addresses = connected[0]
     expect(key == story.key, "the row of a former key is connected: %s" % connected)
-    return serial.lower() == story.client.serial().lower() and addresses == [story.mesh.client.ipv4]
+    return (serial.lower() == story.client.serial().lower()
+            and set(addresses) == {story.mesh.client.ipv4, story.mesh.client.ipv6})
 
 
 def shows_the_certificate_in_use_in_the_row_of_its_key(story):
