@@ -100,7 +100,7 @@ def exchange(sock, data):
     sender.start()
     received, ended = receive_all(sock)
     sender.join()
-    if failure and ended == "fin":  # the kernel tells a reset once: here to the thread that sends
+    if failure and ended == "fin":  # the kernel reports a reset once: here to the thread that sends
         ended = "reset" if isinstance(failure[0], (ConnectionResetError, BrokenPipeError)) else type(failure[0]).__name__
     return received, ended
 
