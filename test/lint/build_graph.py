@@ -12,6 +12,7 @@ class Target:
         self.srcs = [self.file(name) for name in listed(attributes.get("srcs"))]
         self.hdrs = [self.file(name) for name in listed(attributes.get("hdrs")) + listed(attributes.get("textual_hdrs"))]
         self.deps = [self.absolute(name) for name in listed(attributes.get("deps"))]
+        self.actual = self.absolute(attributes["actual"]) if rule == "alias" else None
 
     def file(self, name):
         return name.lstrip("/").replace(":", "/") if name.startswith("//") else f"{self.package}/{name.lstrip(':')}".lstrip("/")

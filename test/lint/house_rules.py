@@ -440,6 +440,22 @@ def private_headers_stay_in_their_target():
                     yield f"{name}: {target.label} includes {header}, which is in srcs of another target; move it to hdrs there"
 
 
+def targets_depend_on_what_they_include():
+    """A target depends on the library of each header that a file of it includes; gcc builds without that, clang does not."""
+    targets = build_graph.read(ROOT, tracked("BUILD", "*/BUILD"))
+    aliases = {target.label: target.actual for target in targets if target.actual}
+    owners = {}
+    for target in targets:
+        for name in target.hdrs:
+            owners.setdefault(name, set()).add(target.label)
+    for target in targets:
+        near = {target.label, *(aliases.get(dep, dep) for dep in target.deps)}
+        for name in target.srcs:
+            for header in build_graph.includes(RAW.get(name, "")) if name.endswith(".c") else ():
+                if header in owners and not owners[header] & near and header not in target.srcs:
+                    yield f"{name}: {target.label} includes {header} and does not depend on {' or '.join(sorted(owners[header]))}"
+
+
 # Functions above 60 lines, each with its reason.
 LONG_FUNCTIONS = {
 }
@@ -730,6 +746,7 @@ RULES = [
     every_library_has_a_test,
     folders_use_what_they_may,
     private_headers_stay_in_their_target,
+    targets_depend_on_what_they_include,
     functions_fit_a_screen,
     folders_have_a_readme,
     metrics_in_documents_exist,
