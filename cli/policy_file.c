@@ -5,6 +5,7 @@
 #include "cli/cluster/documents.h"
 #include "control/kube/policy_advice.h"
 #include "policy/policy_message.h"
+#include <stdio.h>
 #include <string.h>
 
 #define POLICY_MAX   (16u * 1024 * 1024)
@@ -25,8 +26,12 @@ static enum err read_settings(struct policy_file *file, const char *path, struct
 	if (control_config_read(settings, &file->config) == ERR_NONE)
 		return ERR_NONE;
 	const char *errors = settings_errors(settings);
-	return why_set(why, ERR_CONFIG, "settings of a control plane, or objects with apiVersion and kind",
-		"correct the file", "%.*s", (int)strcspn(errors, "\n"), errors);
+	char first[sizeof *why];
+	snprintf(first, sizeof first, "%.*s", (int)strcspn(errors, "\n"), errors);
+	return why_parse(first, ERR_CONFIG, why)
+		       ? ERR_CONFIG /* a line of the settings states what is expected, and the fix */
+		       : why_set(why, ERR_CONFIG, "settings of a control plane, or objects with apiVersion and kind",
+				 "correct the file", "%s", first);
 }
 
 /* --- objects --- */

@@ -100,12 +100,12 @@ static void give_up(struct sidecar *sidecar)
 	struct why why = {0};
 	struct identity_status status;
 	sidecar_identity_status(sidecar, &status);
-	char text[sizeof(why)] = "no reason is known";
-	if (status.last_failure.err != ERR_NONE)
-		(void)why_format(&status.last_failure, text, sizeof(text));
-	(void)why_set(&why, ERR_TIMEOUT, "an identity and a policy within the timeout",
-		"mend the reason, or restart the sidecar instead", "%s after %.0f s: %s",
-		status.is_valid ? "no policy" : "no identity", (double)sidecar->options.take_over_ms / 1000, text);
+	const struct why *last = &status.last_failure;
+	bool has_reason = last->err != ERR_NONE; /* what it expects, and its fix, are those of the whole */
+	(void)why_set(&why, ERR_TIMEOUT, has_reason ? last->expected : "an identity and a policy within the timeout",
+		has_reason ? last->fix : "restart the sidecar instead", "%s after %.0f s: %s",
+		status.is_valid ? "no policy" : "no identity", (double)sidecar->options.take_over_ms / 1000,
+		has_reason ? last->got : "no reason is known");
 	log_why(LOG_LEVEL_ERROR, COMPONENT,
 		sidecar->take_over.is_alone ? "not taken over, and the sidecar before has ended"
 					    : "not taken over; the sidecar before goes on",

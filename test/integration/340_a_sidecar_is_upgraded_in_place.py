@@ -103,6 +103,8 @@ def shows_that_a_process_without_an_identity_changes_nothing(story):
     late = story.server.prepare("--timeout", "1500ms", path=other)
     expect(late.wait_for_exit(10) not in (0, None), "it claims to have taken over")
     expect("not taken over; the sidecar before goes on" in late.log(), "its log lacks that nothing has changed")
+    gave_up = next(line for line in late.log().splitlines() if "no identity after" in line)
+    expect_eq([gave_up.count(part) for part in ("; expected: ", "; fix: ")], [1, 1], "parts of the reason: %s" % gave_up)
     killed = story.server.prepare(path=other)
     killed.wait_for_log("preparing to take over")
     twice = story.server.prepare(path=other)
