@@ -151,7 +151,6 @@ static void on_relay_end(void *arg, enum relay_end end, const struct why *why)
 static void join(struct link *link, struct leg *downstream, struct leg *upstream)
 {
 	struct relay_options options = {
-		.loop = link->program->loop,
 		.downstream = downstream,
 		.upstream = upstream,
 		.on_end = on_relay_end,

@@ -199,11 +199,16 @@ static void on_io(_unused_ struct ev_loop *ev, struct ev_io *watcher, int revent
 	io->on_ready(io, (unsigned)revents & (LOOP_READ | LOOP_WRITE)); /* EV_ERROR sets both */
 }
 
+static struct loop *loop_of(const struct loop_io *io)
+{
+	return io->ev.data;
+}
+
 void loop_io_start(struct loop *loop, struct loop_io *io, int fd, unsigned interest, loop_io_fn *on_ready)
 {
 	CHECK(fd >= 0 && on_ready != NULL && !ev_is_active(&io->ev));
 	check_thread(loop);
-	io->loop = loop;
+	io->ev.data = loop;
 	io->on_ready = on_ready;
 	ev_io_init(&io->ev, on_io, fd, 0);
 	loop_io_set_interest(io, interest);
@@ -214,21 +219,21 @@ void loop_io_set_interest(struct loop_io *io, unsigned interest)
 	unsigned watched = ev_is_active(&io->ev) ? (unsigned)io->ev.events & (LOOP_READ | LOOP_WRITE) : 0;
 	if (interest == watched)
 		return;
-	CHECK(io->loop != NULL && (interest & ~(unsigned)(LOOP_READ | LOOP_WRITE)) == 0);
-	check_thread(io->loop);
-	ev_io_stop(io->loop->ev, &io->ev);
+	CHECK(loop_of(io) != NULL && (interest & ~(unsigned)(LOOP_READ | LOOP_WRITE)) == 0);
+	check_thread(loop_of(io));
+	ev_io_stop(loop_of(io)->ev, &io->ev);
 	ev_io_modify(&io->ev, (int)interest);
 	if (interest != 0)
-		ev_io_start(io->loop->ev, &io->ev);
+		ev_io_start(loop_of(io)->ev, &io->ev);
 }
 
 void loop_io_stop(struct loop_io *io)
 {
-	if (io->loop == NULL)
+	if (loop_of(io) == NULL)
 		return;
-	check_thread(io->loop);
-	ev_io_stop(io->loop->ev, &io->ev);
-	io->loop = NULL;
+	check_thread(loop_of(io));
+	ev_io_stop(loop_of(io)->ev, &io->ev);
+	io->ev.data = NULL;
 }
 
 /* --- deadlines --- */

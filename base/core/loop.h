@@ -34,8 +34,7 @@ const struct clock *loop_clock(const struct loop *loop);
 struct loop_io;
 typedef void loop_io_fn(struct loop_io *io, unsigned ready); /* LOOP_READ | LOOP_WRITE */
 struct loop_io {
-	struct ev_io ev;
-	struct loop *loop; /* NULL: never started */
+	struct ev_io ev; /* its data: the loop; NULL: never started, or stopped */
 	loop_io_fn *on_ready;
 };
 void loop_io_start(struct loop *loop, struct loop_io *io, int fd, unsigned interest, loop_io_fn *on_ready);

@@ -63,7 +63,6 @@ struct conn_next step_relay(struct conn *conn)
 	downstream_open(conn);
 	CHECK(conn->downstream != NULL && conn->upstream != NULL && conn->fd < 0 && conn->stream == NULL);
 	struct relay_options options = {
-		.loop = conn->env->loop,
 		.downstream = TAKE_PTR(conn->downstream),
 		.upstream = TAKE_PTR(conn->upstream),
 		.idle_ms = idle_ms_of(conn),

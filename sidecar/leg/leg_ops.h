@@ -53,11 +53,11 @@ struct leg {
 	struct loop *loop;
 	struct leg *other; /* where its bytes go; NULL before it is attached */
 	const struct leg_listener *listener;
-	void *owner;         /* the listener's */
-	struct buf buffered; /* bytes of this side that the other did not take yet */
-	uint64_t sent;       /* bytes handed on to this side */
-	uint64_t active_ms;  /* when that was */
-	bool in_ended;       /* pull has reported the end */
+	void *owner;          /* the listener's */
+	struct buf *buffered; /* bytes of this side that the other did not take yet; NULL: none, as of most legs */
+	uint64_t sent;        /* bytes handed on to this side */
+	uint64_t active_ms;   /* when that was */
+	bool in_ended;        /* pull has reported the end */
 	bool out_ended;
 	bool is_reset;     /* by its own side, or by leg_reset() */
 	bool hit_limit;    /* is_reset, because of the memory limit */
@@ -74,9 +74,10 @@ void leg_detach(struct leg *leg); /* no listener any more; it can be attached ag
 void leg_deliver(struct leg *leg, struct span bytes);
 /* Hands on what this side kept; true: nothing is left. */
 bool leg_deliver_buffered(struct leg *leg);
+void leg_drop_buffered(struct leg *leg);
 /* For pull: takes back up to cap bytes of what this side kept; how many. */
 size_t leg_take_buffered(struct leg *leg, uint8_t *to, size_t cap);
-/* Bytes of this side were pulled, and certainly not delivered: they are to be pulled again. */
+/* Bytes of this side were pulled, and certainly not delivered: they are to be pulled again, before what is kept. */
 void leg_put_back(struct leg *leg, struct span bytes);
 void leg_count(struct leg *leg, size_t len); /* so many bytes were handed on to this side */
 void leg_inspect(struct leg *leg, const struct leg_inspection *inspection);

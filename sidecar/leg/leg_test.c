@@ -194,14 +194,34 @@ static void keeps_what_the_other_side_does_not_take_and_credits_what_it_takes(vo
 	leg_attach(source, &other.leg, &test_listener, fixture);
 	leg_deliver(source, SPAN_LITERAL("abcde"));
 	assert_int_equal(fixture->sink.consumed, 2);
-	assert_int_equal(buf_len(&source->buffered), 3);
+	assert_int_equal(buf_len(source->buffered), 3);
 	other.takes = 100;
 	leg_deliver(source, SPAN_LITERAL("fg")); /* never past what waits */
 	assert_int_equal(other.len, 2);
 	assert_true(leg_deliver_buffered(source));
 	assert_memory_equal(other.bytes, "abcdefg", 7);
 	assert_int_equal(fixture->sink.consumed, 7);
-	assert_null(source->buffered.ptr); /* no memory while nothing waits */
+	assert_null(source->buffered); /* no memory while nothing waits */
+}
+
+static void what_is_put_back_comes_before_what_is_kept(void **state)
+{
+	struct test_leg *fixture = *state;
+	struct leg *source = &fixture->sink.leg;
+	struct test_sink other = {.takes = 0};
+	uint8_t got[8];
+	leg_init(&other.leg, &test_sink_ops, fixture->loop);
+	leg_attach(source, &other.leg, &test_listener, fixture);
+	leg_deliver(source, SPAN_LITERAL("late"));
+	source->in_ended = true;
+	leg_put_back(source, SPAN_LITERAL("1st"));
+	assert_false(source->in_ended);
+	assert_int_equal(leg_take_buffered(source, got, 2), 2);
+	assert_int_equal(leg_take_buffered(source, got + 2, sizeof(got) - 2), 5);
+	assert_memory_equal(got, "1stlate", 7);
+	assert_null(source->buffered);
+	leg_put_back(source, span_of(NULL, 0)); /* the end alone */
+	assert_null(source->buffered);
 }
 
 int main(void)
@@ -209,6 +229,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		LEG_TEST(a_connected_leg_sets_options_with_the_bytes_that_need_them),
 		LEG_TEST(a_connected_leg_whose_first_bytes_are_many_does_not_delay_the_last_of_them),
+		LEG_TEST(what_is_put_back_comes_before_what_is_kept),
 		LEG_TEST(reports_once_that_bytes_wait_until_they_are_read),
 		LEG_TEST(reports_the_end_and_closes_its_own_side_separately),
 		LEG_TEST(reports_a_reset_as_a_reset),

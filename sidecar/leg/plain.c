@@ -32,7 +32,7 @@ enum {
 	FIRST_PUSH_MAX = 1024,
 	WINDOW_PROBES = 3, /* without an answer: the kernel itself waits up to two minutes between them */
 };
-_Static_assert(sizeof(struct plain_leg) <= 192, "what an idle connection costs is a promise");
+_Static_assert(sizeof(struct plain_leg) <= 152, "what an idle connection costs is a promise");
 
 static struct plain_leg *plain_of(struct leg *leg)
 {

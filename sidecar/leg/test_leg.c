@@ -76,7 +76,7 @@ int test_leg_teardown(void **state)
 {
 	struct test_leg *fixture = *state;
 	leg_free(fixture->leg);
-	buf_done(&fixture->sink.leg.buffered);
+	leg_drop_buffered(&fixture->sink.leg);
 	fd_close(fixture->far);
 	loop_free(fixture->loop);
 	mem_free(fixture);

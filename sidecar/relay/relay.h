@@ -24,7 +24,6 @@ struct relay;
 typedef void relay_end_fn(void *arg, enum relay_end end, const struct why *why);
 
 struct relay_options {
-	struct loop *loop;
 	struct leg *downstream; /* adopted */
 	struct leg *upstream;   /* adopted */
 	uint64_t idle_ms;       /* 0: never */

@@ -48,7 +48,6 @@ static int setup(void **state)
 	fixture->app = down.near;
 	fixture->far = up.far;
 	struct relay_options options = {
-		.loop = fixture->loop,
 		.downstream = leg_new_plain(fixture->loop, down.far),
 		.upstream = leg_new_plain(fixture->loop, up.near),
 		.idle_ms = 10000,

@@ -13,7 +13,7 @@ enum {
 };
 
 static const struct leg_ops stream_ops;
-_Static_assert(sizeof(struct stream) <= 216, "what an idle connection costs is a promise");
+_Static_assert(sizeof(struct stream) <= 168, "what an idle connection costs is a promise");
 
 static struct stream *stream_of_leg(struct leg *leg)
 {
@@ -39,7 +39,7 @@ static void free_left(struct stream *stream)
 {
 	CHECK(stream->tunnel == NULL && stream->unanswered == NULL);
 	window_close(&stream->window, stream->budget);
-	buf_done(&stream->leg.buffered);
+	leg_drop_buffered(&stream->leg);
 	mem_free(stream);
 }
 
@@ -78,7 +78,7 @@ void stream_release(struct stream *stream)
 {
 	stream->is_held = false;
 	leg_detach(&stream->leg);
-	buf_done(&stream->leg.buffered);
+	leg_drop_buffered(&stream->leg);
 	if (stream->tunnel == NULL) {
 		free_left(stream);
 		return;
@@ -212,13 +212,13 @@ void stream_on_data(struct stream *stream, struct span bytes)
 	struct leg *leg = &stream->leg;
 	note_moved(stream, bytes.len);
 	shrink_window(stream);
-	bool buffered_before = buf_len(&leg->buffered) > 0;
+	bool buffered_before = leg->buffered != NULL;
 	leg_deliver(leg, bytes);
 	if (leg->is_reset)
 		return;
-	bool keeps = buf_len(&leg->buffered) > 0;
+	bool keeps = leg->buffered != NULL;
 	if (keeps && !buffered_before)
-		stream->unread_since_ms = loop_now_ms(leg->loop);
+		stream->unread_since_ms = (uint32_t)loop_now_ms(leg->loop);
 	grow_window(stream, bytes.len, !buffered_before);
 	if (keeps && leg->other != NULL && leg->other->ops->push == NULL && !leg->is_reset)
 		leg->other->ops->wake(leg->other);
@@ -260,7 +260,7 @@ static void drop_from(struct stream *stream, struct leg *other)
 		}
 		if (result != IO_DONE)
 			return;
-		if (loop_now_ms(leg->loop) - stream->unwanted_since_ms >= UNWANTED_MS) {
+		if ((uint32_t)loop_now_ms(leg->loop) - stream->unwanted_since_ms >= UNWANTED_MS) {
 			lose_after_end(stream);
 			return;
 		}
@@ -274,7 +274,7 @@ static void on_unwanted(struct stream *stream)
 {
 	struct leg *leg = &stream->leg;
 	stream->is_unwanted = true;
-	stream->unwanted_since_ms = loop_now_ms(leg->loop);
+	stream->unwanted_since_ms = (uint32_t)loop_now_ms(leg->loop);
 	if (leg->other != NULL)
 		drop_from(stream, leg->other);
 }
@@ -344,7 +344,7 @@ static void stream_leg_consumed(struct leg *leg, size_t len)
 		tunnel_windows_give(stream->tunnel, settled);
 	if (h2_of(stream) != NULL)
 		h2_stream_consumed(h2_of(stream), stream->id, len - settled);
-	stream->unread_since_ms = loop_now_ms(leg->loop);
+	stream->unread_since_ms = (uint32_t)loop_now_ms(leg->loop);
 }
 
 static void stream_leg_watch(struct leg *leg)

@@ -17,18 +17,18 @@ struct stream {
 	struct list_link link;        /* in its tunnel */
 	struct stream *next_answered; /* a refused one, on its way out */
 	int32_t id;
-	bool is_closed;    /* HTTP/2 has closed it */
-	bool is_held;      /* a leg, or something that will be one */
-	bool end_received; /* END_STREAM; `buffered` may still hold bytes */
-	bool is_refused;   /* answered with something else than 200: what it sends is dropped */
-	bool is_unwanted;  /* the peer has ended and asks for no more of ours */
-	uint64_t unwanted_since_ms;
+	bool is_closed;             /* HTTP/2 has closed it */
+	bool is_held;               /* a leg, or something that will be one */
+	bool end_received;          /* END_STREAM; `buffered` may still hold bytes */
+	bool is_refused;            /* answered with something else than 200: what it sends is dropped */
+	bool is_unwanted;           /* the peer has ended and asks for no more of ours */
+	uint32_t unwanted_since_ms; /* as all times here the low bits: only short intervals are distinguished */
 	void *unanswered; /* until the answer to CONNECT: the attempt of the pool, the inbound stream of the server */
 	struct window window;
+	uint32_t unread_since_ms;           /* while `buffered` holds bytes */
 	struct flow_control_memory *budget; /* that window is charged to */
-	uint64_t unread_since_ms;           /* while `buffered` holds bytes */
 	uint32_t moved;                     /* since moved_since_ms: is it bulk? */
-	uint32_t moved_since_ms;            /* the low bits: only short intervals are distinguished */
+	uint32_t moved_since_ms;
 };
 
 struct stream *stream_new(struct tunnel *tunnel); /* held by the caller; id to be set */

@@ -22,7 +22,6 @@ static void far_accept(struct far *far)
 	tcp_pair_open(&pair);
 	far->fd = pair.far;
 	struct relay_options options = {
-		.loop = far->world->loop,
 		.downstream = inbound_stream_accept(TAKE_PTR(far->stream)),
 		.upstream = leg_new_plain(far->world->loop, pair.near),
 		.on_end = on_far_end,
@@ -89,7 +88,6 @@ static void on_result(void *arg, struct leg *leg, const struct stream_result *re
 		return;
 	}
 	struct relay_options options = {
-		.loop = call->world->loop,
 		.downstream = TAKE_PTR(call->downstream),
 		.upstream = leg,
 		.on_end = on_call_end,

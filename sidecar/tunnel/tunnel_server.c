@@ -42,7 +42,7 @@ static void answer_refusal(struct stream *stream, unsigned status, const char *r
 	size_t num_headers = connect_answer_encode(status, reason, status_text, headers);
 	stream->is_refused = true;
 	stream->is_held = false;
-	buf_done(&stream->leg.buffered); /* bytes that came before the verdict */
+	leg_drop_buffered(&stream->leg); /* bytes that came before the verdict */
 	stream->next_answered = tunnel->answered_last;
 	tunnel->answered_last = stream;
 	if (h2_stream_respond(tunnel->h2, stream->id, headers, num_headers, true) != ERR_NONE)

@@ -188,10 +188,15 @@ void tunnel_windows_give(struct tunnel *tunnel, uint32_t bytes)
 		CHECK(shares_resize(share, share->weight - bytes) == SHARE_LIMIT_NONE);
 }
 
+static uint32_t unread_ms(const struct stream *stream, uint64_t now_ms)
+{
+	return (uint32_t)now_ms - stream->unread_since_ms;
+}
+
 static bool is_unread(const struct stream *stream, uint64_t now_ms)
 {
 	return stream->is_held && !stream->leg.is_reset && window_charged(&stream->window) > 0 &&
-	       buf_len(&stream->leg.buffered) > 0 && now_ms - stream->unread_since_ms >= UNREAD_TOO_LONG_MS;
+	       stream->leg.buffered != NULL && unread_ms(stream, now_ms) >= UNREAD_TOO_LONG_MS;
 }
 
 static uint64_t unread_of(const struct tunnel *tunnel, uint64_t now_ms)
@@ -234,7 +239,7 @@ static struct stream *find_longest_unread(const struct tunnel_set *set, const st
 			continue;
 		LIST_EACH(&tunnel->streams, struct stream, stream, link)
 			if (is_unread(stream, now_ms) &&
-				(longest == NULL || stream->unread_since_ms < longest->unread_since_ms))
+				(longest == NULL || unread_ms(stream, now_ms) > unread_ms(longest, now_ms)))
 				longest = stream;
 	}
 	return longest;

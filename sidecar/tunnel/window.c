@@ -57,7 +57,7 @@ static bool take(struct flow_control_memory *budget, uint64_t bytes)
 
 void window_open(struct window *window, uint64_t now_ms)
 {
-	*window = (struct window){.size = WINDOW_START, .filling_since_ms = now_ms};
+	*window = (struct window){.size = WINDOW_START, .filling_since_ms = (uint32_t)now_ms};
 }
 
 uint32_t window_first(struct window *window, struct flow_control_memory *budget)
@@ -72,7 +72,7 @@ uint32_t window_first(struct window *window, struct flow_control_memory *budget)
 
 static bool deserves_more(const struct window *window, bool keeps_up, uint64_t now_ms, uint32_t rtt_ms)
 {
-	uint64_t took_ms = now_ms - window->filling_since_ms;
+	uint32_t took_ms = (uint32_t)now_ms - window->filling_since_ms;
 	return keeps_up && window->size < WINDOW_MAX && took_ms <= 2 * (uint64_t)rtt_ms + CLOCK_SLACK_MS;
 }
 
@@ -85,7 +85,7 @@ enum window_change window_received(struct window *window, struct flow_control_me
 		return WINDOW_SAME;
 	bool deserves = deserves_more(window, keeps_up, now_ms, rtt_ms);
 	window->filled = 0;
-	window->filling_since_ms = now_ms;
+	window->filling_since_ms = (uint32_t)now_ms;
 	if (!deserves)
 		return WINDOW_SAME;
 	if (window->size > flow_control_memory_left(budget) / LEFT_SHARE || !take(budget, window->size))
@@ -96,7 +96,7 @@ enum window_change window_received(struct window *window, struct flow_control_me
 
 bool window_shrinks(struct window *window, uint64_t now_ms)
 {
-	if (window->size <= WINDOW_START || now_ms - window->filling_since_ms < IDLE_MS)
+	if (window->size <= WINDOW_START || (uint32_t)now_ms - window->filling_since_ms < IDLE_MS)
 		return false;
 	uint32_t size = window->size;
 	while (size / 2 >= WINDOW_START && size / 2 >= window->filled)
@@ -106,7 +106,7 @@ bool window_shrinks(struct window *window, uint64_t now_ms)
 	bool has_changed = size != window->size;
 	window->size = size;
 	window->filled = 0;
-	window->filling_since_ms = now_ms;
+	window->filling_since_ms = (uint32_t)now_ms;
 	return has_changed;
 }
 

@@ -26,10 +26,11 @@ uint64_t flow_control_memory_size(const struct flow_control_memory *budget);
 
 struct window { /* of one stream; zeroed is one that is not open */
 	uint32_t size;
-	uint32_t filled;  /* bytes received since filling_since_ms */
-	uint32_t owed;    /* bytes granted above `size`: so many of what is taken next are not granted again */
-	uint32_t reduced; /* by how much it has shrunk and not grown again */
-	uint64_t filling_since_ms;
+	uint32_t filled;           /* bytes received since filling_since_ms */
+	uint32_t owed;             /* bytes granted above `size`: so many of what is taken next are not granted again */
+	uint32_t reduced;          /* by how much it has shrunk and not grown again */
+	uint32_t filling_since_ms; /* the low bits, as of all times of a stream: a wrong one after 49 days does no harm
+				    */
 };
 
 void window_open(struct window *window, uint64_t now_ms);

@@ -85,10 +85,7 @@ static void give_back_early(struct stream_attempt *attempt, size_t from)
 	bool is_end_due = attempt->early_ended && (attempt->stream == NULL || !attempt->stream->leg.out_ended);
 	if (downstream == NULL || downstream->is_reset || (buf_len(&attempt->early) == from && !is_end_due))
 		return;
-	uint8_t rest[EARLY_MAX];
-	size_t rest_len = leg_take_buffered(downstream, rest, sizeof(rest));
 	leg_put_back(downstream, span_from(buf_span(&attempt->early), from));
-	CHECK(buf_append(&downstream->buffered, span_of(rest, rest_len)) == ERR_NONE);
 	buf_done(&attempt->early);
 	attempt->early_ended = false;
 }
