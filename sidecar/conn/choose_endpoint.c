@@ -15,7 +15,7 @@ enum {
 
 static const struct endpoint *endpoint_at(const struct conn *conn, unsigned place)
 {
-	return answer_endpoint(conn->answer, conn->first_endpoint, place);
+	return answer_endpoint(conn->answer, conn->opening->first_endpoint, place);
 }
 
 static unsigned num_places(const struct conn *conn)
@@ -26,7 +26,7 @@ static unsigned num_places(const struct conn *conn)
 
 static bool is_tried(const struct conn *conn, unsigned place)
 {
-	return (conn->tried >> place & 1) != 0;
+	return (conn->opening->tried >> place & 1) != 0;
 }
 
 static bool has_failed(const struct conn *conn, const struct endpoint *endpoint)
@@ -179,34 +179,37 @@ static unsigned choose_place(const struct conn *conn)
 
 const struct endpoint *conn_choose_endpoint(struct conn *conn)
 {
-	if (conn->tried == 0)
-		conn->first_endpoint = (uint16_t)random_spread(&conn->env->spread);
+	struct conn_opening *opening = conn->opening;
+	if (opening->tried == 0)
+		opening->first_endpoint = (uint16_t)random_spread(&conn->env->spread);
 	unsigned place = choose_place(conn);
-	CHECK(place < num_places(conn) && conn->num_tried < TRIES_MAX && !is_tried(conn, place));
-	conn->tried |= UINT64_C(1) << place;
-	conn->tried_last = (uint8_t)place;
-	conn->num_tried++;
+	CHECK(place < num_places(conn) && opening->num_tried < TRIES_MAX && !is_tried(conn, place));
+	opening->tried |= UINT64_C(1) << place;
+	opening->tried_last = (uint8_t)place;
+	opening->num_tried++;
 	return endpoint_at(conn, place);
 }
 
 void conn_choose_again(struct conn *conn)
 {
-	CHECK(conn->num_tried > 0 && is_tried(conn, conn->tried_last));
-	conn->num_tried--;
-	conn->tried &= ~(UINT64_C(1) << conn->tried_last);
+	struct conn_opening *opening = conn->opening;
+	CHECK(opening->num_tried > 0 && is_tried(conn, opening->tried_last));
+	opening->num_tried--;
+	opening->tried &= ~(UINT64_C(1) << opening->tried_last);
 }
 
 void conn_pass_over(struct conn *conn)
 {
-	CHECK(conn->num_tried > 0 && is_tried(conn, conn->tried_last));
-	conn->num_tried--;
+	struct conn_opening *opening = conn->opening;
+	CHECK(opening->num_tried > 0 && is_tried(conn, opening->tried_last));
+	opening->num_tried--;
 }
 
 bool conn_has_next_endpoint(const struct conn *conn)
 {
 	unsigned num = num_places(conn);
 	uint64_t all = num == PLACES_MAX ? UINT64_MAX : (UINT64_C(1) << num) - 1;
-	return conn->tried != all && conn->num_tried < TRIES_MAX;
+	return conn->opening->tried != all && conn->opening->num_tried < TRIES_MAX;
 }
 
 bool conn_has_usable_endpoint(const struct conn *conn)

@@ -84,12 +84,12 @@ static void advance(struct conn *conn)
 
 static void on_wake(struct loop_task *task)
 {
-	advance(container_of(task, struct conn, wake));
+	advance(container_of(task, struct conn_opening, wake)->conn);
 }
 
 void conn_wake(struct conn *conn)
 {
-	loop_task_post(conn->env->loop, &conn->wake, on_wake);
+	loop_task_post(conn->env->loop, &conn->opening->wake, on_wake);
 }
 
 static struct conn *conn_new(struct conn_env *env, enum conn_kind kind, int fd, const struct addr *source)
@@ -100,8 +100,8 @@ static struct conn *conn_new(struct conn_env *env, enum conn_kind kind, int fd, 
 	conn->opening->conn = conn;
 	conn->env = env;
 	conn->kind = (uint8_t)kind;
-	conn->fd = fd;
-	conn->connecting_fd = -1;
+	conn->opening->fd = fd;
+	conn->opening->connecting_fd = -1;
 	conn->key_exchange = NUM_KEY_EXCHANGES;
 	conn->source = *source;
 	conn->opened_ms = loop_now_ms(env->loop);
@@ -122,7 +122,7 @@ void conn_start_outbound_to(
 	CHECK((listener->to.ip.family != 0) != (listener->service[0] != '\0') && listener->to.port != 0);
 	conn->dst.addr = listener->to;
 	conn->has_dst = true;
-	conn->service = listener->service[0] == '\0' ? NULL : listener->service;
+	conn->opening->service = listener->service[0] == '\0' ? NULL : listener->service;
 	advance(conn);
 }
 
@@ -143,7 +143,7 @@ void conn_start_inbound(struct conn_env *env, struct inbound_stream *stream)
 {
 	struct conn *conn = conn_new(env, CONN_INBOUND, -1, inbound_stream_remote(stream));
 	conn->caller_port = caller_port_of(stream);
-	conn->stream = stream;
+	conn->opening->stream = stream;
 	conn->encrypted = true;
 	conn->key_exchange = (uint8_t)inbound_stream_key_exchange(stream);
 	conn->peer = svid_ref((struct svid *)(uintptr_t)inbound_stream_peer(stream));
@@ -155,7 +155,7 @@ void conn_start_inbound_direct(struct conn_env *env, struct leg *leg, struct svi
 	const struct addr *local, const struct addr *remote)
 {
 	struct conn *conn = conn_new(env, CONN_INBOUND, -1, remote);
-	conn->downstream = leg;
+	conn->opening->downstream = leg;
 	conn->encrypted = true;
 	conn->key_exchange = (uint8_t)key_exchange;
 	conn->peer = svid_ref(peer);
@@ -169,8 +169,8 @@ void conn_abandon(struct inbound_stream *stream)
 	struct conn *conn = inbound_stream_arg(stream);
 	if (conn == NULL)
 		return;
-	CHECK(conn->stream == stream);
-	conn->stream = NULL;
+	CHECK(conn->opening != NULL && conn->opening->stream == stream);
+	conn->opening->stream = NULL;
 	conn_end(conn, CLOSE_RESET_BY_DOWNSTREAM);
 }
 

@@ -6,30 +6,41 @@
 #include "sidecar/conn/conn_state.h"
 
 /* The downstream side sees a reset or a status, so that it does not take a failure for an orderly end. */
-static void downstream_refuse(struct conn *conn, enum close_reason reason)
+static void downstream_refuse(struct conn_opening *opening, enum close_reason reason)
 {
-	if (conn->stream != NULL) {
-		inbound_stream_set_arg(conn->stream, NULL); /* the stream outlives the connection */
-		inbound_stream_refuse(conn->stream, close_reason_status(reason), close_reason_label(reason));
+	if (opening->stream != NULL) {
+		inbound_stream_set_arg(opening->stream, NULL); /* the stream outlives the connection */
+		inbound_stream_refuse(
+			TAKE_PTR(opening->stream), close_reason_status(reason), close_reason_label(reason));
 	}
-	if (conn->downstream != NULL) {
-		leg_reset(conn->downstream);
-		leg_free(conn->downstream);
+	if (opening->downstream != NULL) {
+		leg_reset(opening->downstream);
+		leg_free(TAKE_PTR(opening->downstream));
 	}
-	if (conn->fd >= 0) {
-		socket_set_reset_on_close(conn->fd, true);
-		fd_close(conn->fd);
+	if (opening->fd >= 0) {
+		socket_set_reset_on_close(opening->fd, true);
+		fd_close(TAKE_FD(opening->fd));
 	}
 }
 
-static void upstream_drop(struct conn *conn)
+static void upstream_drop(struct conn_opening *opening)
 {
-	conn_opening_end(conn);
-	fd_close(conn->connecting_fd);
-	if (conn->upstream != NULL) {
-		leg_reset(conn->upstream);
-		leg_free(conn->upstream);
+	loop_io_stop(&opening->connecting);
+	fd_close(TAKE_FD(opening->connecting_fd));
+	if (opening->upstream != NULL) {
+		leg_reset(opening->upstream);
+		leg_free(TAKE_PTR(opening->upstream));
 	}
+}
+
+static void opening_drop(struct conn_opening *opening, enum close_reason reason)
+{
+	if (opening->attempt != NULL)
+		stream_attempt_cancel(TAKE_PTR(opening->attempt)); /* before the downstream leg, from which it reads */
+	if (opening->direct != NULL)
+		direct_attempt_cancel(TAKE_PTR(opening->direct));
+	downstream_refuse(opening, reason);
+	upstream_drop(opening);
 }
 
 static const char *direction(const struct conn *conn)
@@ -75,8 +86,9 @@ static void record(struct conn *conn, enum close_reason reason, bool relayed, st
 void conn_opening_end(struct conn *conn)
 {
 	struct conn_opening *opening = TAKE_PTR(conn->opening);
-	if (opening == NULL)
-		return;
+	CHECK(opening->stream == NULL && opening->downstream == NULL && opening->upstream == NULL);
+	CHECK(opening->attempt == NULL && opening->direct == NULL && opening->fd < 0 && opening->connecting_fd < 0);
+	loop_task_cancel(&opening->wake);
 	loop_io_stop(&opening->connecting);
 	endpoint_waiter_cancel(&opening->waiter);
 	loop_timer_stop(&opening->deadline);
@@ -86,12 +98,14 @@ void conn_opening_end(struct conn *conn)
 /* Each side has at most one owner at a time: the socket or stream as it was accepted, a leg, or the relay. */
 static void check_owners(const struct conn *conn)
 {
-	bool is_relayed = conn->relay != NULL;
-	CHECK((conn->fd >= 0) + (conn->stream != NULL) + (conn->downstream != NULL) + is_relayed <= 1);
-	CHECK((conn->connecting_fd >= 0) + (conn->attempt != NULL) + (conn->direct != NULL) + (conn->upstream != NULL) +
-			is_relayed <=
+	const struct conn_opening *opening = conn->opening;
+	CHECK((opening == NULL) == (conn->relay != NULL) && (conn->relay == NULL || conn->step == STEP_RELAY));
+	if (opening == NULL)
+		return;
+	CHECK((opening->fd >= 0) + (opening->stream != NULL) + (opening->downstream != NULL) <= 1);
+	CHECK((opening->connecting_fd >= 0) + (opening->attempt != NULL) + (opening->direct != NULL) +
+			(opening->upstream != NULL) <=
 		1);
-	CHECK(!is_relayed || conn->step == STEP_RELAY);
 }
 
 void conn_end(struct conn *conn, enum close_reason reason)
@@ -107,14 +121,11 @@ void conn_end(struct conn *conn, enum close_reason reason)
 		relay_free(conn->relay);
 	}
 	record(conn, reason, conn->relay != NULL, counts);
-	if (conn->attempt != NULL)
-		stream_attempt_cancel(conn->attempt); /* before the downstream leg, from which it reads */
-	if (conn->direct != NULL)
-		direct_attempt_cancel(conn->direct);
-	downstream_refuse(conn, reason);
-	upstream_drop(conn);
+	if (conn->opening != NULL) {
+		opening_drop(conn->opening, reason);
+		conn_opening_end(conn);
+	}
 	conn_release_endpoint(conn);
-	loop_task_cancel(&conn->wake);
 	if (list_is_linked(&conn->link))
 		conn_table_remove(conn->env->table, conn);
 	answer_unref(conn->answer);

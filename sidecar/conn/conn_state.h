@@ -12,13 +12,32 @@ struct conn_next {
 	enum close_reason reason; /* CONN_CLOSE */
 };
 
+enum open_state { OPEN_IDLE, OPEN_WAITING, OPEN_FAILED, OPEN_READY };
+
 /* What only the steps before the relay need: an open connection, of which there may be thousands, does not have it. */
 struct conn_opening {
 	struct conn *conn;
-	struct loop_io
-		connecting; /* upstream socket that is being connected; its fd is the connection's connecting_fd */
-	struct endpoint_waiter waiter;
+	struct loop_task wake; /* runs the driver again at the end of this round */
 	struct loop_timer deadline;
+	struct endpoint_waiter waiter;
+	const char *service; /* of its listener, while dst has no IP address; borrowed, NULL: none */
+
+	/* Each side's owner, until the relay has both. */
+	int fd;                        /* the accepted socket, until it becomes a leg; then -1 */
+	struct inbound_stream *stream; /* inbound, until accepted or refused */
+	struct leg *downstream, *upstream;
+	int connecting_fd;         /* -1: none */
+	struct loop_io connecting; /* watches it */
+	struct stream_attempt *attempt;
+	struct direct_attempt *direct; /* instead, without a tunnel */
+	enum open_state open_state;
+	enum close_reason open_reason; /* OPEN_FAILED */
+
+	uint64_t tried;     /* endpoints, one bit per place */
+	uint8_t num_tried;  /* endpoints tried */
+	uint8_t tried_last; /* the place that was tried last, counted from first_endpoint */
+	uint16_t first_endpoint;
+	bool is_undelivered; /* the last endpoint tried certainly delivered no byte to its app */
 };
 
 struct conn {
@@ -33,18 +52,11 @@ struct conn {
 	bool is_subscribed;   /* to its destination: one subscription is enough, the answer arrives by itself */
 
 	uint8_t timeout_reason; /* enum close_reason: the reason if the timeout expires now */
-	uint8_t num_tried;      /* endpoints tried */
-	uint8_t tried_last;     /* the place that was tried last, counted from first_endpoint */
-	uint16_t first_endpoint;
-	bool is_undelivered; /* the last endpoint tried certainly delivered no byte to its app */
-	bool is_unproven;    /* its endpoint may still refuse it, or reset it as others, although it is open */
-	uint16_t opening_ms; /* from its acceptance to the relay, at most 65 s */
-	uint64_t tried;      /* one bit per place */
-	int fd;              /* the accepted socket, until it becomes a leg; then -1 */
+	bool is_unproven;       /* its endpoint may still refuse it, or reset it as others, although it is open */
+	uint16_t opening_ms;    /* from its acceptance to the relay, at most 65 s */
 	struct addr source;
 	uint16_t caller_port; /* inbound: the port of the caller's own socket, as its sidecar names it; 0: unknown */
 	struct original_dst dst;
-	const char *service;  /* of its listener, while dst has no IP address; borrowed, NULL: none */
 	struct addr endpoint; /* outbound: the address it was opened to */
 	struct load *load;    /* its place at that endpoint; NULL: none */
 	uint64_t opened_ms;
@@ -55,20 +67,12 @@ struct conn {
 	struct answer *answer;
 	struct svid *peer; /* a reference; NULL: none */
 
-	struct inbound_stream *stream; /* inbound, until accepted or refused */
-	struct leg *downstream, *upstream;
+	struct conn_opening *opening; /* NULL: it is in the relay */
 	struct relay *relay;
 	struct relay_counts counted; /* reported to the observer so far */
-	struct stream_attempt *attempt;
-	struct direct_attempt *direct; /* instead, without a tunnel */
-	struct conn_opening *opening;  /* NULL: it is in the relay */
-	int connecting_fd;
-	enum { OPEN_IDLE, OPEN_WAITING, OPEN_FAILED, OPEN_READY } open_state;
-	enum close_reason open_reason; /* OPEN_FAILED */
-	struct loop_task wake;         /* runs the driver again at the end of this round */
-	struct why *detail;            /* allocated by conn_why() */
+	struct why *detail;          /* allocated by conn_why() */
 };
-_Static_assert(sizeof(struct conn) <= 360, "what an idle connection costs is a promise");
+_Static_assert(sizeof(struct conn) <= 248, "what an idle connection costs is a promise");
 
 struct conn_next conn_next(void);
 struct conn_next conn_wait(void);
@@ -79,7 +83,7 @@ struct conn_next conn_close_for(enum close_reason reason);
 void conn_wake(struct conn *conn);
 /* Ends and frees the connection; no other function does. Unless the reason is CLOSE_DONE, both sides see a reset. */
 void conn_end(struct conn *conn, enum close_reason reason);
-void conn_opening_end(struct conn *conn); /* nothing is waited for any more; allowed without one */
+void conn_opening_end(struct conn *conn); /* nothing is waited for any more, and no side has an owner there */
 struct why *conn_why(struct conn *conn);  /* for the caller to fill */
 const struct spiffe_id *conn_peer_id(const struct conn *conn);
 

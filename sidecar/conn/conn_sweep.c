@@ -40,8 +40,8 @@ void conn_inspect(struct conn *conn, const struct leg_inspection *inspection)
 	if (conn->relay != NULL) {
 		conn_count(conn);
 		relay_inspect(conn->relay, inspection);
-	} else if (conn->downstream != NULL) { /* it waits until the upstream leg is open */
-		leg_inspect(conn->downstream, inspection);
+	} else if (conn->opening->downstream != NULL) { /* it waits until the upstream leg is open */
+		leg_inspect(conn->opening->downstream, inspection);
 	}
 }
 

@@ -140,7 +140,7 @@ enum share_limit conn_table_add(struct conn_table *table, struct conn *conn)
 	if (table->num >= table->max)
 		return SHARE_LIMIT_CAPACITY;
 	size_t num_keys = keys_of(conn, keys);
-	uint64_t weight = conn->stream != NULL ? 1 : table->weight;
+	uint64_t weight = conn->opening->stream != NULL ? 1 : table->weight;
 	enum share_limit limit = shares_take(table->shares, conn->kind, keys, num_keys, weight, &conn->share);
 	if (limit != SHARE_LIMIT_NONE)
 		return limit;

@@ -74,11 +74,11 @@ static struct conn_next next_for(struct conn *conn, enum destination_fault fault
 
 static enum err get_original_dst(struct conn *conn, struct addr *out_local)
 {
-	enum err err = original_dst_get(conn->fd, &conn->source, &conn->dst);
+	enum err err = original_dst_get(conn->opening->fd, &conn->source, &conn->dst);
 	*out_local = (struct addr){.port = 0};
 	/* Every listener has a port of the sidecar: a connection to another port was redirected. */
 	if (err == ERR_NONE && own_ports_has(&conn->env->own_ports, conn->dst.addr.port))
-		err = socket_local_addr(conn->fd, out_local);
+		err = socket_local_addr(conn->opening->fd, out_local);
 	if (err != ERR_NONE)
 		why_set(conn_why(conn), err, "an original destination from the kernel", "run 'handfast-init check'",
 			"the kernel reports no original destination: %s", err_text(err));
@@ -90,7 +90,7 @@ struct conn_next step_original_dst_outbound(struct conn *conn)
 	struct addr local = {.port = 0};
 	if (!conn->has_dst && get_original_dst(conn, &local) != ERR_NONE)
 		return conn_close_for(CLOSE_NO_ORIGINAL_DST);
-	if (conn->service != NULL && conn_resolve_service(conn).kind == CONN_WAIT)
+	if (conn->opening->service != NULL && conn_resolve_service(conn).kind == CONN_WAIT)
 		return conn_wait();
 	return next_for(conn, original_dst_check_outbound(&conn->dst, &local, &conn->env->own_ports));
 }
@@ -107,7 +107,7 @@ struct conn_next step_original_dst_inbound(struct conn *conn)
 {
 	if (conn->has_dst) /* its own port, of a listener */
 		return next_for(conn, original_dst_check_authority(&conn->dst, &conn->dst.addr, &conn->env->own_ports));
-	conn->dst = (struct original_dst){*inbound_stream_authority(conn->stream)};
-	return next_for(conn,
-		original_dst_check_authority(&conn->dst, inbound_stream_local(conn->stream), &conn->env->own_ports));
+	conn->dst = (struct original_dst){*inbound_stream_authority(conn->opening->stream)};
+	return next_for(conn, original_dst_check_authority(
+				      &conn->dst, inbound_stream_local(conn->opening->stream), &conn->env->own_ports));
 }

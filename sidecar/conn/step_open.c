@@ -95,7 +95,7 @@ static void record_outcome(struct conn *conn, const struct stream_result *result
 			conn_endpoint_served(conn);
 		return;
 	}
-	if (blames_endpoint(result, conn->open_reason))
+	if (blames_endpoint(result, conn->opening->open_reason))
 		conn_endpoint_failed(conn, false, &result->detail);
 	conn_release_endpoint(conn);
 }
@@ -103,7 +103,7 @@ static void record_outcome(struct conn *conn, const struct stream_result *result
 void open_timed_out(struct conn *conn)
 {
 	struct why why = {0};
-	if (conn->attempt == NULL && conn->direct == NULL)
+	if (conn->opening->attempt == NULL && conn->opening->direct == NULL)
 		return;
 	why_set(&why, ERR_TIMEOUT, "an answer before timeouts.connect", "check that its sidecar and its workload run",
 		"it did not answer in time");
@@ -120,17 +120,18 @@ static void store_peer(struct conn *conn, const struct leg *leg, enum key_exchan
 
 static void store_result(struct conn *conn, struct leg *leg, const struct stream_result *result)
 {
-	CHECK(conn->open_state == OPEN_WAITING && conn->upstream == NULL);
+	struct conn_opening *opening = conn->opening;
+	CHECK(opening->open_state == OPEN_WAITING && opening->upstream == NULL);
 	CHECK((leg != NULL) == (result->verdict == STREAM_OPEN));
-	conn->upstream = leg;
-	conn->open_state = leg != NULL ? OPEN_READY : OPEN_FAILED;
+	opening->upstream = leg;
+	opening->open_state = leg != NULL ? OPEN_READY : OPEN_FAILED;
 	if (result->verdict == STREAM_NO_IDENTITY && !conn_has_identity(conn)) {
 		/* The identity expired before a byte was sent: wait for the next one. */
-		conn->open_state = OPEN_IDLE;
+		opening->open_state = OPEN_IDLE;
 		conn_choose_again(conn);
 	}
-	conn->open_reason = reason_of(result);
-	conn->is_undelivered = result->is_undelivered && is_of_endpoint(result, conn->open_reason);
+	opening->open_reason = reason_of(result);
+	opening->is_undelivered = result->is_undelivered && is_of_endpoint(result, opening->open_reason);
 	record_outcome(conn, result);
 	if (leg == NULL)
 		*conn_why(conn) = result->detail;
@@ -140,8 +141,8 @@ static void store_result(struct conn *conn, struct leg *leg, const struct stream
 static void on_stream_result(void *arg, struct leg *leg, const struct stream_result *result)
 {
 	struct conn *conn = arg;
-	CHECK(conn->attempt != NULL);
-	conn->attempt = NULL;
+	CHECK(conn->opening->attempt != NULL);
+	conn->opening->attempt = NULL;
 	store_result(conn, leg, result);
 	if (leg != NULL)
 		store_peer(conn, leg, leg_key_exchange(leg));
@@ -164,8 +165,8 @@ static void on_direct_result(void *arg, struct leg *leg, const struct direct_res
 		.answer_ms = result->answer_ms,
 		.detail = result->detail,
 	};
-	CHECK(conn->direct != NULL);
-	conn->direct = NULL;
+	CHECK(conn->opening->direct != NULL);
+	conn->opening->direct = NULL;
 	conn->is_unproven = leg != NULL; /* it is open before the peer has judged it (direct_client.h) */
 	store_result(conn, leg, &same);
 	if (leg != NULL)
@@ -182,7 +183,7 @@ static void open_direct(struct conn *conn, const struct endpoint *endpoint, uint
 		.on_result = on_direct_result,
 		.arg = conn,
 	};
-	conn->direct = direct_client_open(conn->env->direct, &request);
+	conn->opening->direct = direct_client_open(conn->env->direct, &request);
 }
 
 static struct conn_next refuse_full(struct conn *conn)
@@ -215,10 +216,11 @@ static struct conn_next open_plain(struct conn *conn)
 
 static struct conn_next open_stream(struct conn *conn)
 {
-	CHECK(conn->encrypted && conn->attempt == NULL && conn->direct == NULL && conn->upstream == NULL);
+	struct conn_opening *opening = conn->opening;
+	CHECK(conn->encrypted && opening->attempt == NULL && opening->direct == NULL && opening->upstream == NULL);
 	const struct endpoint *endpoint = take_endpoint(conn);
 	if (endpoint == NULL) /* else those with room have failed, which is the reason */
-		return conn->num_tried == 0 ? refuse_full(conn) : conn_close_for(conn->open_reason);
+		return opening->num_tried == 0 ? refuse_full(conn) : conn_close_for(opening->open_reason);
 	bool is_tunneled = endpoint->transport == TRANSPORT_TUNNEL;
 	enum share_limit limit = conn_table_weigh(conn->env->table, conn, is_tunneled);
 	if (limit != SHARE_LIMIT_NONE) {
@@ -226,7 +228,7 @@ static struct conn_next open_stream(struct conn *conn)
 		return conn_close_at_limit(conn, limit);
 	}
 	uint32_t wait_ms = conn_has_next_endpoint(conn) ? WAIT_MS : 0;
-	conn->open_state = OPEN_WAITING;
+	opening->open_state = OPEN_WAITING;
 	outliers_try(conn->env->outliers, &conn->endpoint, loop_now_ms(conn->env->loop));
 	if (!is_tunneled) {
 		open_direct(conn, endpoint, wait_ms);
@@ -238,10 +240,10 @@ static struct conn_next open_stream(struct conn *conn)
 		.source = conn->source,
 		.on_result = on_stream_result,
 		.arg = conn,
-		.downstream = conn->downstream,
+		.downstream = opening->downstream,
 		.wait_ms = wait_ms,
 	};
-	conn->attempt = tunnel_pool_open(conn->env->pool, &request);
+	opening->attempt = tunnel_pool_open(conn->env->pool, &request);
 	conn_table_note_tunnels(conn->env->table, tunnel_pool_num_tunnels(conn->env->pool));
 	return conn_wait();
 }
@@ -249,9 +251,11 @@ static struct conn_next open_stream(struct conn *conn)
 /* Only a connection that certainly reached no app is tried at another endpoint, so that no byte is delivered twice. */
 static bool may_try_next(const struct conn *conn)
 {
-	bool is_reset = conn->downstream->is_reset; /* in the same round: the next endpoint would see an orderly end */
-	return conn->encrypted && conn->is_undelivered && !is_reset && conn_has_next_endpoint(conn) &&
-	       (conn->num_tried < LAST_RESORTS || conn_has_usable_endpoint(conn));
+	const struct conn_opening *opening = conn->opening;
+	/* In the same round: the next endpoint would see an orderly end. */
+	bool is_reset = opening->downstream->is_reset;
+	return conn->encrypted && opening->is_undelivered && !is_reset && conn_has_next_endpoint(conn) &&
+	       (opening->num_tried < LAST_RESORTS || conn_has_usable_endpoint(conn));
 }
 
 static struct conn_next try_next(struct conn *conn)
@@ -264,9 +268,10 @@ static struct conn_next try_next(struct conn *conn)
 
 struct conn_next step_open_outbound(struct conn *conn)
 {
-	if (conn->downstream == NULL)
-		conn->downstream = leg_new_plain(conn->env->loop, TAKE_FD(conn->fd));
-	switch (conn->open_state) {
+	struct conn_opening *opening = conn->opening;
+	if (opening->downstream == NULL)
+		opening->downstream = leg_new_plain(conn->env->loop, TAKE_FD(opening->fd));
+	switch (opening->open_state) {
 	case OPEN_IDLE:
 		if (!conn->encrypted)
 			return open_plain(conn);
@@ -274,9 +279,9 @@ struct conn_next step_open_outbound(struct conn *conn)
 	case OPEN_WAITING:
 		return conn_wait();
 	case OPEN_FAILED:
-		return may_try_next(conn) ? try_next(conn) : conn_close_for(conn->open_reason);
+		return may_try_next(conn) ? try_next(conn) : conn_close_for(opening->open_reason);
 	case OPEN_READY:
-		CHECK(conn->upstream != NULL);
+		CHECK(opening->upstream != NULL);
 		return conn_next();
 	}
 	CHECK_UNREACHABLE();

@@ -29,24 +29,28 @@ static enum err announce(const struct conn *conn)
 	if (!is_announced(conn))
 		return ERR_NONE;
 	size_t len = proxy_header_encode(&caller, &conn->dst.addr, id == NULL ? NULL : id->text, header);
-	socket_set_nodelay(conn->connecting_fd); /* else the caller's first bytes would wait for its acknowledgment */
-	ssize_t sent = send(conn->connecting_fd, header, len, MSG_NOSIGNAL);
+	/* Else the caller's first bytes would wait for its acknowledgment. */
+	socket_set_nodelay(conn->opening->connecting_fd);
+	ssize_t sent = send(conn->opening->connecting_fd, header, len, MSG_NOSIGNAL);
 	return sent == (ssize_t)len ? ERR_NONE : sent < 0 ? err_from_errno(errno) : ERR_LIMIT;
 }
 
 static void attach_upstream(struct conn *conn)
 {
-	CHECK(conn->env != NULL && conn->upstream == NULL && conn->connecting_fd >= 0);
-	conn->upstream = leg_new_connected(conn->env->loop, TAKE_FD(conn->connecting_fd), conn->kind != CONN_OUTBOUND);
-	conn->open_state = OPEN_READY;
+	struct conn_opening *opening = conn->opening;
+	CHECK(conn->env != NULL && opening->upstream == NULL && opening->connecting_fd >= 0);
+	opening->upstream =
+		leg_new_connected(conn->env->loop, TAKE_FD(opening->connecting_fd), conn->kind != CONN_OUTBOUND);
+	opening->open_state = OPEN_READY;
 }
 
 static void on_connected(struct loop_io *io, unsigned ready)
 {
 	(void)ready;
-	struct conn *conn = container_of(io, struct conn_opening, connecting)->conn;
-	CHECK(conn->open_state == OPEN_WAITING && conn->connecting_fd >= 0);
-	enum err err = socket_connect_result(conn->connecting_fd);
+	struct conn_opening *opening = container_of(io, struct conn_opening, connecting);
+	struct conn *conn = opening->conn;
+	CHECK(opening->open_state == OPEN_WAITING && opening->connecting_fd >= 0);
+	enum err err = socket_connect_result(opening->connecting_fd);
 	if (err == ERR_NONE)
 		err = announce(conn);
 	loop_io_stop(io);
@@ -59,11 +63,11 @@ static void on_connected(struct loop_io *io, unsigned ready)
 	why_set(conn_why(conn), err, "a destination that accepts the connection",
 		"check that a program listens at that address", "cannot connect to %s: %s",
 		addr_format(&conn->endpoint, text), err_text(err));
-	fd_close(TAKE_FD(conn->connecting_fd));
-	conn->open_state = OPEN_FAILED;
-	conn->open_reason = err == ERR_REFUSED   ? CLOSE_CONNECT_REFUSED
-			    : err == ERR_TIMEOUT ? CLOSE_CONNECT_TIMEOUT
-						 : CLOSE_CONNECT_FAILED;
+	fd_close(TAKE_FD(opening->connecting_fd));
+	opening->open_state = OPEN_FAILED;
+	opening->open_reason = err == ERR_REFUSED   ? CLOSE_CONNECT_REFUSED
+			       : err == ERR_TIMEOUT ? CLOSE_CONNECT_TIMEOUT
+						    : CLOSE_CONNECT_FAILED;
 	conn_wake(conn);
 }
 
@@ -115,7 +119,7 @@ static enum err connect_from_spares(
 		from.source = &source;
 		if (spares->at > 0)
 			source.bytes[15] = (uint8_t)(SPARE_FIRST + spares->at - 1);
-		err = socket_connect(to, &from, &conn->connecting_fd);
+		err = socket_connect(to, &from, &conn->opening->connecting_fd);
 		bool is_absent = err == ERR_UNREACHABLE && spares->at > 0;
 		if (is_absent)
 			err = ERR_NO_PORT;
@@ -135,6 +139,7 @@ static bool is_in_callers_name(const struct conn *conn, const struct ip_addr *so
 
 struct conn_next conn_open_plain(struct conn *conn, const struct addr *to, const struct ip_addr *source)
 {
+	struct conn_opening *opening = conn->opening;
 	bool has_source = source != NULL && source->family != 0, is_connected = false;
 	struct socket_connect_options options = {
 		.source = has_source ? source : NULL,
@@ -147,10 +152,10 @@ struct conn_next conn_open_plain(struct conn *conn, const struct addr *to, const
 		.in_name = is_in_callers_name(conn, source),
 		.is_near = source != NULL,
 	};
-	CHECK(conn->open_state == OPEN_IDLE && conn->connecting_fd < 0 && conn->upstream == NULL);
+	CHECK(opening->open_state == OPEN_IDLE && opening->connecting_fd < 0 && opening->upstream == NULL);
 	conn->endpoint = *to;
 	enum err err = has_source && has_spare(source) ? connect_from_spares(conn, to, &options)
-						       : socket_connect(to, &options, &conn->connecting_fd);
+						       : socket_connect(to, &options, &opening->connecting_fd);
 	if (err != ERR_NONE)
 		return not_started(conn, err, has_source);
 	if (is_connected && (err = announce(conn)) != ERR_NONE)
@@ -159,9 +164,9 @@ struct conn_next conn_open_plain(struct conn *conn, const struct addr *to, const
 		attach_upstream(conn);
 		return conn_next();
 	}
-	conn->open_state = OPEN_WAITING;
+	opening->open_state = OPEN_WAITING;
 	CHECK(conn->env != NULL);
-	loop_io_start(conn->env->loop, &conn->opening->connecting, conn->connecting_fd, LOOP_WRITE, on_connected);
+	loop_io_start(conn->env->loop, &opening->connecting, opening->connecting_fd, LOOP_WRITE, on_connected);
 	return conn_wait();
 }
 
@@ -200,13 +205,13 @@ static struct conn_next open_app(struct conn *conn)
 
 struct conn_next step_open_app(struct conn *conn)
 {
-	switch (conn->open_state) {
+	switch (conn->opening->open_state) {
 	case OPEN_IDLE:
 		return open_app(conn);
 	case OPEN_WAITING:
 		return conn_wait();
 	case OPEN_FAILED:
-		return conn_close_for(conn->open_reason);
+		return conn_close_for(conn->opening->open_reason);
 	case OPEN_READY:
 		return conn_next();
 	}

@@ -36,12 +36,13 @@ static void on_relay_end(void *arg, enum relay_end end, const struct why *why)
 
 static void downstream_open(struct conn *conn)
 {
-	if (conn->downstream != NULL)
+	struct conn_opening *opening = conn->opening;
+	if (opening->downstream != NULL)
 		return;
-	if (conn->stream != NULL)
-		conn->downstream = inbound_stream_accept(TAKE_PTR(conn->stream));
+	if (opening->stream != NULL)
+		opening->downstream = inbound_stream_accept(TAKE_PTR(opening->stream));
 	else
-		conn->downstream = leg_new_plain(conn->env->loop, TAKE_FD(conn->fd));
+		opening->downstream = leg_new_plain(conn->env->loop, TAKE_FD(opening->fd));
 }
 
 /* Sources without identity have a shorter idle timeout, which returns unused places to others. */
@@ -55,16 +56,17 @@ static uint64_t idle_ms_of(const struct conn *conn)
 
 struct conn_next step_relay(struct conn *conn)
 {
+	struct conn_opening *opening = conn->opening;
 	if (conn->relay != NULL)
 		return conn_wait();
 	struct conn_next again = conn_recheck(conn); /* the snapshot may have changed while the upstream was opened */
 	if (again.kind == CONN_CLOSE)
 		return again;
 	downstream_open(conn);
-	CHECK(conn->downstream != NULL && conn->upstream != NULL && conn->fd < 0 && conn->stream == NULL);
+	CHECK(opening->downstream != NULL && opening->upstream != NULL && opening->fd < 0 && opening->stream == NULL);
 	struct relay_options options = {
-		.downstream = TAKE_PTR(conn->downstream),
-		.upstream = TAKE_PTR(conn->upstream),
+		.downstream = TAKE_PTR(opening->downstream),
+		.upstream = TAKE_PTR(opening->upstream),
 		.idle_ms = idle_ms_of(conn),
 		.on_end = on_relay_end,
 		.arg = conn,

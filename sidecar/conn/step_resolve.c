@@ -66,7 +66,7 @@ struct conn_next conn_resolve_service(struct conn *conn)
 {
 	const struct worker_snapshot *snapshot = conn->env->snapshot;
 	const struct ip_addr *ip =
-		snapshot->networks == NULL ? NULL : mesh_networks_service(snapshot->networks, conn->service);
+		snapshot->networks == NULL ? NULL : mesh_networks_service(snapshot->networks, conn->opening->service);
 	if (ip == NULL) {
 		conn->timeout_reason = CLOSE_UNRESOLVED;
 		why_set(conn_why(conn), ERR_NOT_FOUND, "an address of the service from the control plane",
@@ -74,11 +74,11 @@ struct conn_next conn_resolve_service(struct conn *conn)
 				? "check that the control plane is reachable: handfast check"
 				: "add the service to the control plane's settings, or correct listeners.outbound; an "
 				  "older control plane knows no services by name",
-			"the service %s of the listener is not known", conn->service);
+			"the service %s of the listener is not known", conn->opening->service);
 		return conn_wait();
 	}
 	conn->dst.addr.ip = *ip;
-	conn->service = NULL;
+	conn->opening->service = NULL;
 	return conn_next();
 }
 
