@@ -72,17 +72,24 @@ def finding_i12_expired_tokens_and_keys_are_removed(story):
     expect_in(identity_of("client"), story.control.run("status").stdout, "the running sidecar")
 
 
-def finding_i12_a_new_token_is_read_while_the_sidecar_runs(story):
+def _enrolls_anew(story):
+    """At a control plane whose state is lost. Whether the token's file was the cause, and not a try that was due by itself."""
     story.control.stop()
     for folder, _, files in os.walk(story.control.state):
         for name in files:
             os.remove(os.path.join(folder, name))
     story.control.start()
-    story.client.process.wait_for_log("or its former root retired, write a new token (handfast token create)", 30)
-    pid = story.client.process.pid
+    log, before = story.client.process.log, len(story.client.process.log())
+    wait_until("the fix in the log", lambda: "or its former root retired, write a new token (handfast token create)" in log()[before:], 30)
     story.control.token(identity_of("client"), path=story.client.token)
-    story.client.process.wait_for_log("the token file has changed: trying again at once")
     wait_until("the sidecar to have an identity of the new control plane",
                lambda: identity_of("client") in story.control.run("status").stdout, 15)
+    return "the token file has changed: trying again at once" in log()[before:]
+
+
+def finding_i12_a_new_token_is_read_while_the_sidecar_runs(story):
+    """The file is read once a second, and a refused sidecar waits a random time, which can end in that second."""
+    pid = story.client.process.pid
+    expect(any(_enrolls_anew(story) for _ in range(4)), "four times the sidecar did not notice that the token's file has changed")
     story.client.wait_until_ready()
     expect_eq((story.client.process.pid, story.client.process.exit_code), (pid, None), "the same process runs")
