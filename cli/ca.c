@@ -6,6 +6,7 @@
 #include "base/pb/unpack.h"
 #include "cli/call.h"
 #include "cli/commands.h"
+#include "cli/reach.h"
 #include "cli/show.h"
 #include "proto/handfast/v1/operator.pb-c.h"
 #include <stdio.h>
@@ -107,6 +108,7 @@ static void show_as_json(const ca_status_t *status)
 		json_object_set_new(bootstrap, "num_tokens", json_integer(status->bootstrap->num_tokens));
 		json_object_set_new(object, "bootstrap", bootstrap);
 	}
+	reach_put_json(status->reach, object);
 	show_json(object);
 }
 
@@ -153,7 +155,7 @@ static void print_bootstrap(const ca_status_t *status)
 
 static void print_status(const ca_status_t *status)
 {
-	char phase[32], began[32];
+	char phase[32], began[32], reach[160];
 	escape_ascii(pb_span(status->phase), phase, sizeof phase);
 	show_time(status->phase_began_ms, began);
 	printf("%s", phase_text(phases, phase));
@@ -163,7 +165,7 @@ static void print_status(const ca_status_t *status)
 	show_time(status->partners_until_ms, began);
 	if (status->partners_until_ms != 0)
 		printf(", and until %s for partners to fetch the next root", began);
-	putchar('\n');
+	printf("%s\n", reach_text(status->reach, reach, sizeof reach));
 	print_details(status, "");
 	if (status->bootstrap != NULL)
 		print_bootstrap(status->bootstrap);

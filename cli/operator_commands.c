@@ -4,6 +4,7 @@
 #include "base/pb/unpack.h"
 #include "cli/call.h"
 #include "cli/commands.h"
+#include "cli/reach.h"
 #include "cli/show.h"
 #include "proto/handfast/v1/operator.pb-c.h"
 #include <stdio.h>
@@ -12,7 +13,7 @@ enum cli_exit command_ban(struct command_line *line)
 {
 	Handfast__V1__BanRequest request = HANDFAST__V1__BAN_REQUEST__INIT;
 	_cleanup_(answer_done) struct answer answer = {0};
-	char text[160];
+	char text[320], reach[160];
 	const char *id = command_argument(line, "one identity, spiffe://TD/PATH");
 	if (id == NULL)
 		return command_line_refuse(line);
@@ -22,22 +23,32 @@ enum cli_exit command_ban(struct command_line *line)
 		return command_line_fail(line, err, &answer.detail);
 	const Handfast__V1__BanResponse *banned = (const Handfast__V1__BanResponse *)answer.message;
 	if (line->json) {
-		show_json(json_pack("{s:b, s:I, s:I, s:b}", "banned", true, "svid_holders",
+		json_t *object = json_pack("{s:b, s:I, s:I, s:b}", "banned", true, "svid_holders",
 			(json_int_t)banned->num_svid_holders, "tokens_revoked", (json_int_t)banned->num_tokens,
-			"unknown", banned->unknown));
+			"unknown", banned->unknown);
+		reach_put_json(banned->reach, object);
+		show_json(object);
 		return CLI_DONE;
 	}
 	if (banned->unknown)
 		show_warning("no sidecar, token, entry or address has this identity",
 			"an identity of `handfast status`, unless it is banned in advance",
 			"if it is misspelled: handfast unban, then ban the right one");
-	snprintf(text, sizeof text, "banned; %u attested sidecars have that identity, %u unused tokens are revoked",
-		banned->num_svid_holders, banned->num_tokens);
+	snprintf(text, sizeof text, "banned; %u attested sidecars have that identity, %u unused tokens are revoked%s",
+		banned->num_svid_holders, banned->num_tokens, reach_text(banned->reach, reach, sizeof reach));
 	return command_line_answer(line, text);
+}
+
+static void show_lifted_json(const Handfast__V1__UnbanResponse *lifted)
+{
+	json_t *object = json_pack("{s:b}", "was_banned", lifted->was_banned);
+	reach_put_json(lifted->reach, object);
+	show_json(object);
 }
 
 enum cli_exit command_unban(struct command_line *line)
 {
+	char reach[160];
 	Handfast__V1__UnbanRequest request = HANDFAST__V1__UNBAN_REQUEST__INIT;
 	_cleanup_(answer_done) struct answer answer = {0};
 	const char *id = command_argument(line, "one identity, spiffe://TD/PATH");
@@ -47,11 +58,13 @@ enum cli_exit command_unban(struct command_line *line)
 	enum err err = call(line, "Unban", &request.base, &handfast__v1__unban_response__descriptor, &answer);
 	if (err != ERR_NONE)
 		return command_line_fail(line, err, &answer.detail);
-	bool was_banned = ((const Handfast__V1__UnbanResponse *)answer.message)->was_banned;
+	const Handfast__V1__UnbanResponse *lifted = (const Handfast__V1__UnbanResponse *)answer.message;
+	bool was_banned = lifted->was_banned;
 	if (line->json)
-		show_json(json_pack("{s:b}", "was_banned", was_banned));
+		show_lifted_json(lifted);
 	else if (was_banned)
-		puts("the ban is lifted; the identity's attestation keys are valid again");
+		printf("the ban is lifted; the identity's attestation keys are valid again%s\n",
+			reach_text(lifted->reach, reach, sizeof reach));
 	else
 		return command_line_fail(line,
 			why_set(&answer.detail, ERR_REFUSED, "an identity that is banned", "see `handfast ban list`",

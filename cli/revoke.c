@@ -4,6 +4,7 @@
 #include "base/pb/unpack.h"
 #include "cli/call.h"
 #include "cli/commands.h"
+#include "cli/reach.h"
 #include "cli/show.h"
 #include "proto/handfast/v1/operator.pb-c.h"
 #include <stdio.h>
@@ -26,17 +27,20 @@ static bool read_serial(struct command_line *line, uint8_t out[SERIAL_MAX], size
 
 static void show_revoked(const struct command_line *line, const Handfast__V1__RevokeResponse *answer)
 {
-	char serial[2 * SERIAL_MAX + 1], id[2304], until[32];
+	char serial[2 * SERIAL_MAX + 1], id[2304], until[32], reach[160];
 	show_hex(pb_span(answer->serial), serial, sizeof serial);
 	escape_ascii(pb_span(answer->id), id, sizeof id);
 	show_time(answer->until_ms, until);
-	if (line->json)
-		show_json(json_pack("{s:s, s:s, s:s, s:b, s:b}", "serial", serial, "id", id, "until", until,
-			"was_revoked", answer->was_revoked, "unknown", answer->unknown));
-	else
-		printf("%s %s%s%s; refused until it ends: %s\n", serial,
+	if (line->json) {
+		json_t *object = json_pack("{s:s, s:s, s:s, s:b, s:b}", "serial", serial, "id", id, "until", until,
+			"was_revoked", answer->was_revoked, "unknown", answer->unknown);
+		reach_put_json(answer->reach, object);
+		show_json(object);
+	} else {
+		printf("%s %s%s%s; refused until it ends: %s%s\n", serial,
 			answer->was_revoked ? "was revoked before" : "is revoked", id[0] == '\0' ? "" : ", of ", id,
-			until);
+			until, reach_text(answer->reach, reach, sizeof reach));
+	}
 	if (!line->json && answer->unknown)
 		show_warning("no certificate that the control plane knows has this serial",
 			"a serial of `handfast status`, or of a certificate of before",

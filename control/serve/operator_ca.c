@@ -86,6 +86,7 @@ enum err operator_ca_status(struct operator_request *request)
 	if (state->phase != ROTATION_NONE)
 		(void)rotation_replicas_waited(serve, REPLICAS_ROTATION, operator_ca_add_replica, status);
 	add_roots(serve, status);
+	status->reach = request->reach;
 	operator_bootstrap_status(serve, &both[1]);
 	enum err err = ca_status_encode(status, &both[1], &message);
 	ca_status_done(status);
@@ -104,6 +105,11 @@ void operator_ca_finish(struct operator_request *request, enum err err, const st
 	operator_request_unref(request);
 }
 
+static void answer_status(struct operator_request *request)
+{
+	operator_ca_finish(request, ERR_NONE, NULL);
+}
+
 static void on_begun(void *arg, enum err err, const struct why *why)
 {
 	if (err == ERR_NONE)
@@ -115,7 +121,10 @@ static void on_replaced(void *arg, enum err err, const struct why *why)
 {
 	if (err == ERR_NONE)
 		log_warning("audit", "an operator withdraws the mesh's root, and replaces it");
-	operator_ca_finish(arg, err, why);
+	if (err == ERR_NONE)
+		operator_reach(arg, answer_status);
+	else
+		operator_ca_finish(arg, err, why);
 }
 
 static void on_aborted(void *arg, enum err err, const struct why *why)

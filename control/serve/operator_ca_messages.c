@@ -3,6 +3,7 @@
 #include "base/pb/unpack.h"
 #include "certs/pem.h"
 #include "control/serve/operator_messages.h"
+#include "control/serve/reach_message.h"
 #include "proto/handfast/v1/operator.pb-c.h"
 
 void ca_status_done(struct ca_status *status)
@@ -75,6 +76,8 @@ enum err ca_status_encode(const struct ca_status *status, const struct ca_status
 	fill_status(status, &messages[0]);
 	fill_status(bootstrap, &messages[1]);
 	messages[0].status.bootstrap = &messages[1].status;
+	Handfast__V1__Reach reached;
+	messages[0].status.reach = reach_fill(&status->reach, &reached);
 	return pb_pack(&messages[0].status.base, out);
 }
 
@@ -168,5 +171,7 @@ enum err revoke_serial_answer_encode(const struct revoke_answer *answer, struct 
 	message.until_ms = answer->until_ms;
 	message.was_revoked = answer->was_revoked;
 	message.unknown = answer->is_unknown;
+	Handfast__V1__Reach reached;
+	message.reach = reach_fill(&answer->reach, &reached);
 	return pb_pack(&message.base, out);
 }

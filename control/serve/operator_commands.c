@@ -114,24 +114,34 @@ static void count_svid_holder(void *arg, const struct svid_holder *svid_holder)
 	request->num_svid_holders += spiffe_id_eq(&svid_holder->id, &request->id);
 }
 
+static void answer_ban(struct operator_request *request)
+{
+	_cleanup_(buf_done) struct buf message = BUF_INIT(64);
+	enum err err = ban_answer_encode(request->num_svid_holders, request->num_tokens,
+		request->is_unknown && request->num_tokens == 0, &request->reach, &message);
+	operator_request_finish(request, err, &message, NULL);
+	operator_request_unref(request);
+}
+
+/* A command that has failed. */
+static void refuse(struct operator_request *request, const char *what, enum err err)
+{
+	struct why why = {0};
+	audit_failure(request, what, err, &why);
+	operator_request_finish(request, err, NULL, &why);
+	operator_request_unref(request);
+}
+
 static void on_banned(void *arg, enum err err, _unused_ uint64_t version)
 {
 	struct operator_request *request = arg;
-	struct why why = {0};
-	_cleanup_(buf_done) struct buf message = BUF_INIT(64);
-	if (err == ERR_CONFLICT) /* already banned */
-		err = ERR_NONE;
-	if (err == ERR_NONE) {
-		request->num_tokens = attest_tokens_drop(request->serve->options.attest, &request->id);
-		log_notice("audit", "banned: %s; %u unused tokens of it are revoked", request->id.text,
-			request->num_tokens);
-		err = ban_answer_encode(request->num_svid_holders, request->num_tokens,
-			request->is_unknown && request->num_tokens == 0, &message);
-	} else {
-		audit_failure(request, "banning", err, &why);
+	if (err != ERR_NONE && err != ERR_CONFLICT /* already banned */) {
+		refuse(request, "banning", err);
+		return;
 	}
-	operator_request_finish(request, err, &message, &why);
-	operator_request_unref(request);
+	request->num_tokens = attest_tokens_drop(request->serve->options.attest, &request->id);
+	log_notice("audit", "banned: %s; %u unused tokens of it are revoked", request->id.text, request->num_tokens);
+	operator_reach(request, answer_ban);
 }
 
 struct naming {
@@ -178,23 +188,28 @@ static enum err ban(struct operator_request *request, struct span bytes, struct 
 	return ERR_NONE;
 }
 
+static void answer_unban(struct operator_request *request)
+{
+	_cleanup_(buf_done) struct buf message = BUF_INIT(64);
+	enum err err = unban_answer_encode(request->was_banned, &request->reach, &message);
+	operator_request_finish(request, err, &message, NULL);
+	operator_request_unref(request);
+}
+
 static void on_unbanned(void *arg, enum err err, _unused_ uint64_t version)
 {
 	struct operator_request *request = arg;
-	struct why why = {0};
-	_cleanup_(buf_done) struct buf message = BUF_INIT(64);
 	/* Another command lifted it meanwhile. */
 	bool is_lifted_already =
 		err == ERR_CONFLICT && !svid_holders_is_banned(request->serve->options.store, &request->id);
-	if (err == ERR_NONE || is_lifted_already) {
-		if (!is_lifted_already)
-			log_notice("audit", "ban lifted: %s", request->id.text);
-		err = unban_answer_encode(!is_lifted_already, &message);
-	} else {
-		audit_failure(request, "lifting a ban", err, &why);
+	if (err != ERR_NONE && !is_lifted_already) {
+		refuse(request, "lifting a ban", err);
+		return;
 	}
-	operator_request_finish(request, err, &message, &why);
-	operator_request_unref(request);
+	request->was_banned = !is_lifted_already;
+	if (request->was_banned)
+		log_notice("audit", "ban lifted: %s", request->id.text);
+	operator_reach(request, answer_unban);
 }
 
 static enum err unban(struct operator_request *request, struct span bytes, struct why *why)
@@ -205,7 +220,7 @@ static enum err unban(struct operator_request *request, struct span bytes, struc
 		    operator_request_ref(request)) == ERR_NONE)
 		return ERR_NONE;
 	operator_request_unref(request);
-	RETURN_IF_ERR(unban_answer_encode(false, &message));
+	RETURN_IF_ERR(unban_answer_encode(false, &request->reach, &message));
 	operator_request_finish(request, ERR_NONE, &message, NULL);
 	return ERR_NONE;
 }

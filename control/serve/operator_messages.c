@@ -1,6 +1,7 @@
 #include "control/serve/operator_messages.h"
 #include "base/core/mem.h"
 #include "base/pb/unpack.h"
+#include "control/serve/reach_message.h"
 #include "proto/handfast/v1/operator.pb-c.h"
 
 static enum err copy_request(
@@ -48,9 +49,12 @@ enum err ban_request_parse(struct span bytes, struct spiffe_id *out, struct why 
 	return spiffe_id_parse(pb_span(((const Handfast__V1__BanRequest *)unpacked)->id), out, why);
 }
 
-enum err ban_answer_encode(uint32_t num_svid_holders, uint32_t num_tokens, bool is_unknown, struct buf *out)
+enum err ban_answer_encode(
+	uint32_t num_svid_holders, uint32_t num_tokens, bool is_unknown, const struct reach *reach, struct buf *out)
 {
 	Handfast__V1__BanResponse message = HANDFAST__V1__BAN_RESPONSE__INIT;
+	Handfast__V1__Reach reached;
+	message.reach = reach_fill(reach, &reached);
 	message.num_svid_holders = num_svid_holders;
 	message.num_tokens = num_tokens;
 	message.unknown = is_unknown;
@@ -65,9 +69,11 @@ enum err unban_request_parse(struct span bytes, struct spiffe_id *out, struct wh
 	return spiffe_id_parse(pb_span(((const Handfast__V1__UnbanRequest *)unpacked)->id), out, why);
 }
 
-enum err unban_answer_encode(bool was_banned, struct buf *out)
+enum err unban_answer_encode(bool was_banned, const struct reach *reach, struct buf *out)
 {
 	Handfast__V1__UnbanResponse message = HANDFAST__V1__UNBAN_RESPONSE__INIT;
+	Handfast__V1__Reach reached;
+	message.reach = reach_fill(reach, &reached);
 	message.was_banned = was_banned;
 	return pb_pack(&message.base, out);
 }

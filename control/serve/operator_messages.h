@@ -12,6 +12,11 @@
 
 struct pb_arena;
 
+struct reach { /* Reach: of a change of the trust state */
+	bool is_known;
+	uint32_t num_connected, num_acknowledged; /* sidecars */
+};
+
 struct token_request { /* TokenCreateRequest */
 	char id[SPIFFE_ID_MAX + 1];
 	size_t id_len;
@@ -26,9 +31,10 @@ enum err revoke_answer_encode(
 	bool was_there, bool was_used, const struct spiffe_id *id, struct buf *out) _must_use_; /* id NULL: none */
 
 enum err ban_request_parse(struct span bytes, struct spiffe_id *out, struct why *why) _must_use_;
-enum err ban_answer_encode(uint32_t num_svid_holders, uint32_t num_tokens, bool is_unknown, struct buf *out) _must_use_;
+enum err ban_answer_encode(uint32_t num_svid_holders, uint32_t num_tokens, bool is_unknown, const struct reach *reach,
+	struct buf *out) _must_use_;
 enum err unban_request_parse(struct span bytes, struct spiffe_id *out, struct why *why) _must_use_;
-enum err unban_answer_encode(bool was_banned, struct buf *out) _must_use_;
+enum err unban_answer_encode(bool was_banned, const struct reach *reach, struct buf *out) _must_use_;
 
 /* Answers of many rows (operator_lists.c): added rows are copied. */
 struct token_list;
@@ -127,6 +133,7 @@ struct ca_status { /* zeroed is valid to ca_status_done() */
 	char replicas[CA_REPLICAS_MAX][256]; /* names of those that are waited for, the first ones */
 	uint32_t num_replicas;               /* all of them */
 	uint32_t num_tokens; /* of the bootstrap root alone: unused ones with the pin of the former one */
+	struct reach reach;  /* of a root that is withdrawn at once */
 };
 void ca_status_done(struct ca_status *status);
 enum err ca_status_encode(
@@ -187,6 +194,7 @@ struct revoke_answer {
 	int64_t until_ms;
 	bool was_revoked;
 	bool is_unknown; /* no certificate that is known has it */
+	struct reach reach;
 };
 enum err revoke_serial_answer_encode(const struct revoke_answer *answer, struct buf *out) _must_use_;
 

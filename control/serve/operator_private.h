@@ -39,10 +39,16 @@ struct operator_request { /* one call */
 	struct spiffe_id id;
 	char name[WORKLOAD_ENTRY_NAME_MAX + 1]; /* of an entry */
 	uint32_t num_svid_holders, num_tokens;
-	bool was_used;
+	bool was_used, was_banned, was_revoked;
 	bool is_unknown; /* what is banned or revoked: nothing that is there is concerned */
 	struct revoke_request revoke;
 	int64_t until_s;
+	/* operator_reach.c: from when a change is stored until it is answered. */
+	struct loop_timer reaching; /* armed: waits */
+	struct epoch must_reach;    /* counter 0: the trust state with the change is not stored yet */
+	uint64_t reaching_since_ms;
+	void (*on_reached)(struct operator_request *request);
+	struct reach reach;
 	unsigned refs;
 };
 struct operator_request *operator_request_ref(struct operator_request *request);
@@ -53,6 +59,11 @@ void operator_request_finish(
 
 /* operator_commands.c: runs the command; ERR_NONE: answered, or answered later. */
 enum err operator_request_run(struct operator_request *request, struct span bytes, struct why *why) _must_use_;
+
+/* operator_reach.c: a change of what sidecars trust is stored. Calls on_reached, which answers and drops the reference,
+ * once every sidecar that is connected has it in use, after 2 s in any case; the request then has its reach. */
+void operator_reach(struct operator_request *request, void (*on_reached)(struct operator_request *request));
+void operator_reach_abandon(struct operator_request *request); /* the call is closed; drops the reference of a wait */
 
 /* operator_ca.c */
 enum err operator_ca_status(struct operator_request *request) _must_use_;

@@ -7,16 +7,18 @@
 #include "control/serve/operator_messages.h"
 #include "control/serve/operator_private.h"
 
-static void finish(struct operator_request *request, bool was_revoked)
+static void finish(struct operator_request *request)
 {
 	_cleanup_(buf_done) struct buf message = BUF_INIT(4096);
 	const struct revoke_answer answer = {.serial = span_of(request->revoke.serial, request->revoke.serial_len),
 		.id = request->id.text == NULL ? (struct span){0} : spiffe_id_text(&request->id),
 		.until_ms = request->until_s * 1000,
-		.was_revoked = was_revoked,
-		.is_unknown = request->is_unknown && !was_revoked};
+		.was_revoked = request->was_revoked,
+		.is_unknown = request->is_unknown && !request->was_revoked,
+		.reach = request->reach};
 	enum err err = revoke_serial_answer_encode(&answer, &message);
 	operator_request_finish(request, err, &message, NULL);
+	operator_request_unref(request);
 }
 
 static void on_revoked(void *arg, enum err err, _unused_ uint64_t version)
@@ -30,10 +32,12 @@ static void on_revoked(void *arg, enum err err, _unused_ uint64_t version)
 			request->id.text != NULL          ? request->id.text
 			: request->revoke.is_intermediate ? "this control plane's intermediate"
 							  : "an unknown identity");
-	if (err == ERR_NONE || err == ERR_CONFLICT)
-		finish(request, err == ERR_CONFLICT);
-	else
-		operator_request_finish(request, store_explain(request->serve->options.store, err, &why), NULL, &why);
+	request->was_revoked = err == ERR_CONFLICT;
+	if (err == ERR_NONE || err == ERR_CONFLICT) {
+		operator_reach(request, finish);
+		return;
+	}
+	operator_request_finish(request, store_explain(request->serve->options.store, err, &why), NULL, &why);
 	operator_request_unref(request);
 }
 

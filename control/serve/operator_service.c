@@ -92,6 +92,7 @@ static void on_done(void *arg, struct rpc_call *call)
 	struct operator_request *request = arg;
 	(void)call;
 	request->call = NULL;
+	operator_reach_abandon(request);
 	operator_request_unref(request);
 }
 

@@ -306,6 +306,12 @@ bool trust_is_ready(const struct trust *trust)
 	return trust->epoch.counter != 0;
 }
 
+bool trust_is_stored(const struct trust *trust)
+{
+	return trust_is_ready(trust) && !trust->is_saving && !loop_task_is_posted(&trust->refresh) &&
+	       !loop_timer_is_armed(&trust->retry);
+}
+
 struct epoch trust_epoch(const struct trust *trust)
 {
 	return trust->epoch;

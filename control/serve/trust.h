@@ -28,6 +28,8 @@ void trust_pins_changed(struct trust *trust);
 void trust_content_changed(struct trust *trust); /* of what it is made of, such as the lists */
 
 bool trust_is_ready(const struct trust *trust); /* the first state is durable */
+/* The epoch has all changes that were reported to it: none is still to be stored. */
+bool trust_is_stored(const struct trust *trust);
 struct epoch trust_epoch(const struct trust *trust);
 /* What sidecars trust: the own trust domain, which comes first, and those of partners. Borrowed until a change. */
 struct bundle_set *trust_bundles(const struct trust *trust);

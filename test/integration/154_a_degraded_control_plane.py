@@ -88,7 +88,7 @@ def _enrolls_anew(story):
 
 
 def finding_i12_a_new_token_is_read_while_the_sidecar_runs(story):
-    """The file is read once a second, and a refused sidecar waits a random time, which can end in that second."""
+    """The file is read each second, and a refused sidecar waits a random time, which can end in that second."""
     pid = story.client.process.pid
     expect(any(_enrolls_anew(story) for _ in range(4)), "four times the sidecar did not notice that the token's file has changed")
     story.client.wait_until_ready()
