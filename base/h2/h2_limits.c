@@ -26,6 +26,7 @@ struct h2_limits h2_limits_with_defaults(const struct h2_limits *limits)
 		.max_streams = or_default(limits->max_streams, MAX_STREAMS),
 		.header_bytes = or_default(limits->header_bytes, HEADER_BYTES),
 		.header_table = or_default(limits->header_table, HEADER_TABLE),
+		.header_table_sent = or_default(limits->header_table_sent, HEADER_TABLE),
 		.stream_window = or_default(limits->stream_window, STREAM_WINDOW),
 		.connection_window = or_default(limits->connection_window, CONNECTION_WINDOW),
 		.frame_bytes = or_default(limits->frame_bytes, FRAME_BYTES),

@@ -11,7 +11,8 @@
 struct h2_limits {                  /* 0: the default in brackets. After it: the abuse that the limit stops. */
 	uint32_t max_streams;       /* [100] concurrent streams the peer may open: memory */
 	uint32_t header_bytes;      /* [16 KiB] of one header list, decoded: HPACK bombs */
-	uint32_t header_table;      /* [4096] HPACK table in each direction: memory per idle connection */
+	uint32_t header_table;      /* [4096] HPACK table of what is received: memory per idle connection */
+	uint32_t header_table_sent; /* [4096] the most that is used of the peer's: the same */
 	uint32_t stream_window;     /* [32 KiB] initial receive window of a stream */
 	uint32_t connection_window; /* [1 MiB] receive window of the connection */
 	uint32_t frame_bytes;       /* [128 KiB] largest frame accepted */

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base/core/list.h"
+#include "base/h2/h2_closed.h"
 #include "base/h2/h2_headers.h"
 #include "base/h2/h2_session.h"
 
@@ -18,6 +19,7 @@ struct h2_stream { /* nghttp2's stream user data; exists from h2_stream_open(), 
 	bool is_too_large : 1; /* the header list being received exceeds the limit */
 	bool is_answered : 1;  /* server: response headers were submitted */
 	bool is_reset : 1;     /* a reset of the owner, or one that is counted already */
+	bool is_reset_by_peer : 1;
 	bool ended_local : 1;
 	bool ended_remote : 1;
 };
@@ -40,6 +42,7 @@ struct h2_session {
 	struct h2_headers headers; /* the list that is being received */
 	struct list streams;
 	unsigned num_streams;
+	struct h2_closed closed;
 
 	/* Frames caused by feed, encoded at once so that feed itself returns a protocol error or a flood. */
 	struct buf pending;
@@ -54,7 +57,8 @@ struct h2_session {
 	bool is_draining;           /* the final GOAWAY is sent at the ack of the PING */
 	bool has_sent_final_goaway; /* server: the final GOAWAY was sent */
 	int32_t last_stream_id;     /* has_sent_final_goaway: the last processed or refused request */
-	int32_t late_stream_id;     /* a later request, to be refused; 0: none */
+	int32_t late_stream_id;     /* a later request, or a stream that is closed, to be reset; 0: none */
+	uint32_t late_error;        /* with late_stream_id */
 	bool out_is_full;
 	enum err broken; /* ERR_PROTOCOL, ERR_LIMIT: no more input is read */
 	struct why detail;

@@ -144,6 +144,8 @@ static int on_frame(nghttp2_session *nghttp2, const nghttp2_frame *frame, void *
 			stream->is_reset = true;
 			count_reset(session);
 		}
+		if (stream != NULL)
+			stream->is_reset_by_peer = true;
 		break;
 	case NGHTTP2_SETTINGS:
 		if ((frame->hd.flags & NGHTTP2_FLAG_ACK) == 0)
@@ -177,6 +179,40 @@ static void note_late_request(struct h2_session *session, int32_t stream_id)
 		return;
 	session->last_stream_id = stream_id; /* once: later frames of the stream are ignored too */
 	session->late_stream_id = stream_id;
+	session->late_error = NGHTTP2_REFUSED_STREAM;
+}
+
+static void break_protocol(struct h2_session *session, uint32_t error, const char *what, int32_t stream_id)
+{
+	why_set(&session->detail, ERR_PROTOCOL, "HTTP/2 as in RFC 9113", "check the peer's HTTP/2 implementation",
+		"the peer broke HTTP/2: %s, stream %d", what, stream_id);
+	h2_session_break(session, ERR_PROTOCOL, error);
+}
+
+/* nghttp2 ignores what arrives on a stream that is gone. That is right for DATA (RFC 9113 5.1), and after a reset of
+ * ours, which the peer may not have read. HEADERS after an end of its own show that its streams are not ours. */
+static void judge_closed(struct h2_session *session, int32_t stream_id)
+{
+	switch (h2_closed_take(&session->closed, stream_id)) {
+	case H2_CLOSED_UNKNOWN:
+		break;
+	case H2_CLOSED_BY_END:
+		break_protocol(session, NGHTTP2_STREAM_CLOSED, "HEADERS after END_STREAM", stream_id);
+		break;
+	case H2_CLOSED_BY_RESET:
+		session->late_stream_id = stream_id;
+		session->late_error = NGHTTP2_STREAM_CLOSED;
+		break;
+	}
+}
+
+static void on_begin_headers_frame(struct h2_session *session, int32_t stream_id)
+{
+	note_late_request(session, stream_id);
+	judge_closed(session, stream_id);
+	if (session->role == H2_SERVER && stream_id % 2 == 1 && !h2_closed_request(&session->closed, stream_id))
+		break_protocol(session, NGHTTP2_PROTOCOL_ERROR, "a request with a lower number than an earlier one",
+			stream_id); /* RFC 9113 5.1.1 */
 }
 
 /* Called after nghttp2 has skipped the frame: before, it would not send RST_STREAM for an unknown stream. */
@@ -186,8 +222,15 @@ void h2_receive_answer_late(struct h2_session *session)
 	if (stream_id == 0)
 		return;
 	session->late_stream_id = 0;
-	CHECK(nghttp2_submit_rst_stream(session->nghttp2, NGHTTP2_FLAG_NONE, stream_id, NGHTTP2_REFUSED_STREAM) == 0);
+	CHECK(nghttp2_submit_rst_stream(session->nghttp2, NGHTTP2_FLAG_NONE, stream_id, session->late_error) == 0);
 	count_reset(session);
+}
+
+static void on_begin_priority(struct h2_session *session, int32_t stream_id)
+{
+	count_idle_frame(session, H2_IDLE_PRIORITY);
+	if (stream_id == 0) /* RFC 9113 6.3; nghttp2 skips the frame unread */
+		break_protocol(session, NGHTTP2_PROTOCOL_ERROR, "a PRIORITY frame without a stream", stream_id);
 }
 
 /* Here, because on_frame is not called for skipped frames. */
@@ -196,9 +239,9 @@ static int on_begin_frame(nghttp2_session *nghttp2, const nghttp2_frame_hd *hd, 
 	(void)nghttp2;
 	h2_receive_answer_late(arg);
 	if (hd->type == NGHTTP2_HEADERS)
-		note_late_request(arg, hd->stream_id);
+		on_begin_headers_frame(arg, hd->stream_id);
 	if (hd->type == NGHTTP2_PRIORITY)
-		count_idle_frame(arg, H2_IDLE_PRIORITY);
+		on_begin_priority(arg, hd->stream_id);
 	else if (hd->type > NGHTTP2_CONTINUATION)
 		count_idle_frame(arg, H2_IDLE_UNKNOWN);
 	return 0;
@@ -253,6 +296,8 @@ static int on_stream_close(nghttp2_session *nghttp2, int32_t stream_id, uint32_t
 	struct h2_stream *stream = h2_stream_find(session, stream_id);
 	if (stream == NULL)
 		return 0;
+	if (stream->ended_remote || stream->is_reset_by_peer)
+		h2_closed_add(&session->closed, stream_id, !stream->ended_remote);
 	session->callbacks.on_close(session->arg, stream_id, stream->owner, close_error(stream, error));
 	nghttp2_session_set_stream_user_data(nghttp2, stream_id, NULL);
 	h2_stream_remove(session, stream);

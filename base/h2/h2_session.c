@@ -65,7 +65,7 @@ static nghttp2_option *new_options(const struct h2_limits *limits)
 	CHECK(nghttp2_option_new(&option) == 0);
 	nghttp2_option_set_no_auto_window_update(option, 1);
 	nghttp2_option_set_no_closed_streams(option, 1);
-	nghttp2_option_set_max_deflate_dynamic_table_size(option, limits->header_table);
+	nghttp2_option_set_max_deflate_dynamic_table_size(option, limits->header_table_sent);
 	nghttp2_option_set_max_outbound_ack(option, limits->control_frames_queued);
 	/* Frames of unknown types are skipped, but on_begin_frame counts them. */
 	for (unsigned type = NGHTTP2_CONTINUATION + 1; type <= UINT8_MAX; type++)

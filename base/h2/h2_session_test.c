@@ -141,7 +141,7 @@ static size_t heap_in_use(void)
 static void an_idle_session_and_a_stream_use_little_memory(void **state)
 {
 	(void)state;
-	const struct h2_limits limits = {.header_table = 256, .max_streams = 1100};
+	const struct h2_limits limits = {.header_table = 256, .header_table_sent = 256, .max_streams = 1100};
 	struct test_h2_pair pair;
 	test_h2_pair_init(&pair, &limits);
 	size_t before = heap_in_use();

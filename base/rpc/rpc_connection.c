@@ -6,8 +6,9 @@
 enum {
 	STREAM_WINDOW = 64 * 1024,
 	H2_NO_ERROR = 0,
-	/* Small: a control plane has thousands of connections. */
-	HEADER_TABLE = 1024,
+	/* Small: a control plane has thousands of connections, and each of our clients fills no more of its table there.
+	 * What a server takes is HTTP/2's initial value: clients exist that do not read SETTINGS_HEADER_TABLE_SIZE. */
+	HEADER_TABLE_SENT = 1024,
 	FRAME_SENT = 16 * 1024,
 };
 
@@ -123,7 +124,7 @@ void rpc_connection_init(struct rpc_connection *connection, const struct rpc_con
 		.transport = options->transport,
 		.role = options->role->h2_role,
 		.limits = {.max_streams = options->max_streams,
-			.header_table = HEADER_TABLE,
+			.header_table_sent = HEADER_TABLE_SENT,
 			.stream_window = STREAM_WINDOW,
 			.frame_bytes_sent = FRAME_SENT},
 		.open_timeout_ms = options->settings_timeout_ms,
