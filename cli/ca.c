@@ -79,14 +79,21 @@ static uint64_t left_out(uint64_t num, size_t num_shown)
 	return num > num_shown ? num - num_shown : 0; /* an earlier release counts no replicas */
 }
 
+/* Without the one that stands for certificates that have no record. */
+static uint32_t num_named(const ca_status_t *status)
+{
+	return status->num_waited - (status->num_waited > 0 && status->unrecorded_until_ms != 0);
+}
+
 static json_t *status_json(const ca_status_t *status)
 {
-	char phase[32], began[32], phase_began[32], partners[32], name[REPLICA_MAX];
+	char phase[32], began[32], phase_began[32], partners[32], unrecorded[32], name[REPLICA_MAX];
 	json_t *roots = json_array(), *waited = json_array(), *replicas = json_array();
 	escape_ascii(pb_span(status->phase), phase, sizeof phase);
 	show_time(status->began_ms, began);
 	show_time(status->phase_began_ms, phase_began);
 	show_time(status->partners_until_ms, partners);
+	show_time(status->unrecorded_until_ms, unrecorded);
 	const uint64_t num_replicas = status->n_replicas + left_out(status->num_replicas, status->n_replicas);
 	for (size_t i = 0; i < status->n_roots; i++)
 		json_array_append_new(roots, root_json(status->roots[i]));
@@ -94,10 +101,11 @@ static json_t *status_json(const ca_status_t *status)
 		json_array_append_new(waited, waited_json(status->waited[i]));
 	for (size_t i = 0; i < status->n_replicas; i++)
 		json_array_append_new(replicas, json_string(replica_text(status->replicas[i], name)));
-	return json_pack("{s:s, s:I, s:s, s:s, s:b, s:I, s:s, s:o, s:o, s:o, s:I}", "phase", phase, "number",
+	return json_pack("{s:s, s:I, s:s, s:s, s:b, s:I, s:s, s:s, s:o, s:o, s:o, s:I}", "phase", phase, "number",
 		(json_int_t)status->number, "began", began, "phase_began", phase_began, "forced", status->forced,
-		"num_waited", (json_int_t)status->num_waited, "partners_until", partners, "waited", waited, "replicas",
-		replicas, "roots", roots, "num_replicas", (json_int_t)num_replicas);
+		"num_waited", (json_int_t)status->num_waited, "unrecorded_until", unrecorded, "partners_until",
+		partners, "waited", waited, "replicas", replicas, "roots", roots, "num_replicas",
+		(json_int_t)num_replicas);
 }
 
 static void show_as_json(const ca_status_t *status)
@@ -127,9 +135,13 @@ static void print_details(const ca_status_t *status, const char *prefix)
 	char sha256[80], role[32], to[32], name[REPLICA_MAX];
 	for (size_t i = 0; i < status->n_waited; i++)
 		print_waited(status->waited[i]);
-	show_left_out(left_out(status->num_waited, status->n_waited), "sidecars that are waited for");
+	show_left_out(left_out(num_named(status), status->n_waited), "sidecars that are waited for");
+	show_time(status->unrecorded_until_ms, to);
+	if (status->unrecorded_until_ms != 0)
+		printf("  certificates that have no record, as those of pods, are waited for until %s\n", to);
 	for (size_t i = 0; i < status->n_replicas; i++)
-		printf("  replica %s has not taken it over; see its log; if its pod will not come back, delete it\n",
+		printf("  replica %s has not taken it over; if that lasts, see its log; if its pod will not come back, "
+		       "delete it\n",
 			replica_text(status->replicas[i], name));
 	show_left_out(left_out(status->num_replicas, status->n_replicas), "replicas");
 	for (size_t i = 0; i < status->n_roots; i++) {
@@ -147,7 +159,7 @@ static void print_bootstrap(const ca_status_t *status)
 	show_time(status->phase_began_ms, began);
 	if (strcmp(phase, "none") != 0)
 		printf("%s since %s%s; %u sidecars have not confirmed it\n", phase_text(bootstrap_phases, phase), began,
-			status->forced ? " (forced)" : "", status->num_waited);
+			status->forced ? " (forced)" : "", num_named(status));
 	if (status->num_tokens > 0)
 		printf("  %u unused join tokens have the pin of the former one\n", status->num_tokens);
 	print_details(status, "bootstrap ");
@@ -161,7 +173,7 @@ static void print_status(const ca_status_t *status)
 	printf("%s", phase_text(phases, phase));
 	if (strcmp(phase, "none") != 0)
 		printf(" since %s%s; waiting for %u sidecars", began, status->forced ? " (forced)" : "",
-			status->num_waited);
+			num_named(status));
 	show_time(status->partners_until_ms, began);
 	if (status->partners_until_ms != 0)
 		printf(", and until %s for partners to fetch the next root", began);

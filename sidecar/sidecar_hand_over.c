@@ -119,6 +119,10 @@ static enum err judge(const struct sidecar *sidecar, struct why *why)
 	if (sidecar->is_ending || sidecar->is_draining)
 		return why_set(why, ERR_CONFLICT, "a sidecar that goes on", "start another one when it has ended",
 			"the sidecar drains or ends");
+	if (getpid() == 1) /* the container would end with it, and the new process too */
+		return why_set(why, ERR_CONFLICT, "a sidecar that is not the first process of its container",
+			"restart the pod or the container: kubectl rollout restart",
+			"the sidecar is process 1, and no process outlives that one");
 	return ERR_NONE;
 }
 

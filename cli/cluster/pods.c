@@ -186,7 +186,7 @@ static void report_without(const struct tally *tally, struct findings *findings)
 	unsigned num = tally->num[WITHOUT_SIDECAR];
 	if (num == 0)
 		return;
-	snprintf(fix, sizeof(fix), "restart them: kubectl -n %.64s rollout restart deployment", tally->name);
+	snprintf(fix, sizeof(fix), "restart them: " CHECKS_RESTART, tally->name);
 	(void)why_set(&why, ERR_CONFIG, "a sidecar in each pod of a namespace with the label", fix,
 		"%u %s of namespace %.64s %s no sidecar: %s%s", num, num == 1 ? "pod" : "pods", tally->name,
 		num == 1 ? "has" : "have", tally->names[WITHOUT_SIDECAR], more(tally, WITHOUT_SIDECAR));
@@ -200,7 +200,7 @@ static void report_older(const struct tally *tally, struct findings *findings)
 	unsigned num = tally->num[OLDER];
 	if (num == 0)
 		return;
-	snprintf(fix, sizeof(fix), "restart them: kubectl -n %.64s rollout restart deployment", tally->name);
+	snprintf(fix, sizeof(fix), "restart them: " CHECKS_RESTART, tally->name);
 	(void)why_set(&why, ERR_CONFIG, "sidecars of the control plane's release", fix,
 		"%u %s of namespace %.64s %s a sidecar of another release: %s%s", num, num == 1 ? "pod" : "pods",
 		tally->name, num == 1 ? "has" : "have", tally->names[OLDER], more(tally, OLDER));
@@ -241,7 +241,8 @@ void pods_report_left(const struct pods *pods, struct findings *findings)
 		if (tally->num_with == 0)
 			continue;
 		snprintf(fix, sizeof(fix),
-			"kubectl label namespace %.64s " CHECKS_LABEL "-, then restart its deployments", tally->name);
+			"kubectl label namespace %.64s " CHECKS_LABEL "-, then rollout restart its " CHECKS_RESTARTED,
+			tally->name);
 		(void)why_set(&why, ERR_CONFIG, "no sidecar before the control plane goes", fix,
 			"%u %s of namespace %.64s still %s a sidecar", tally->num_with,
 			tally->num_with == 1 ? "pod" : "pods", tally->name, tally->num_with == 1 ? "has" : "have");

@@ -81,7 +81,7 @@ static void report_bare(const char *space, unsigned num, const char *names, stru
 {
 	char fix[192];
 	struct why why;
-	snprintf(fix, sizeof(fix), "create their pods again: kubectl -n %.64s rollout restart deployment", space);
+	snprintf(fix, sizeof(fix), "create their pods again: " CHECKS_RESTART, space);
 	(void)why_set(&why, ERR_CONFIG, "a sidecar at an endpoint: calls to these Services are not encrypted", fix,
 		"%u %s of namespace %.64s %s no endpoint with a sidecar: %s%s", num, num == 1 ? "Service" : "Services",
 		space, num == 1 ? "has" : "have", names, num > 3 ? ", ..." : "");

@@ -72,7 +72,8 @@ struct rotation_progress {
 	bool has_own;          /* this control plane has taken the phase over, with the pods that are connected to it */
 	unsigned num_waited;   /* sidecars that have not confirmed the root, or have no certificate below it yet */
 	unsigned num_replicas; /* other control planes that have not taken the phase over */
-	int64_t partners_until_s; /* partners fetch the next root until then; 0: they are not waited for */
+	int64_t unrecorded_until_s; /* one of num_waited is for certificates without a record, until then; 0: none is */
+	int64_t partners_until_s;   /* partners fetch the next root until then; 0: they are not waited for */
 };
 static inline bool rotation_progress_waits(const struct rotation_progress *progress)
 {

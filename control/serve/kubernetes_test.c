@@ -3,6 +3,7 @@
 #include "control/issue/signer.h"
 #include "control/registry/svid_holders.h"
 #include "control/serve/operator_status.h"
+#include "control/serve/serve_private.h"
 #include "control/serve/test_client.h"
 #include "proto/handfast/v1/operator.pb-c.h"
 #include <setjmp.h>
@@ -248,6 +249,22 @@ static void D40_a_pod_with_many_streams_does_not_fill_whom_a_rotation_waits_for(
 		rpc_client_free(clients[i]);
 }
 
+/* An operator who sees that no sidecar is waited for sees until when the phase lasts nevertheless. */
+static void a_rotation_names_until_when_certificates_without_a_record_are_waited_for(void **state)
+{
+	struct world *world = *state;
+	world->serve->options.has_unrecorded = true;
+	rotation_begin(world->rotation, false, on_begun, NULL);
+	while (rotation_state_of(world->rotation)->phase == ROTATION_NONE)
+		loop_run_once(world->loop, false);
+	const struct rotation_progress progress = rotation_progress_of(world->serve, NULL, NULL);
+	assert_int_equal(progress.num_waited, 1);
+	assert_int_equal(progress.unrecorded_until_s,
+		rotation_state_of(world->rotation)->phase_s + world->serve->options.leaf_ttl_s);
+	world->serve->options.has_unrecorded = false;
+	assert_int_equal(rotation_progress_of(world->serve, NULL, NULL).unrecorded_until_s, 0);
+}
+
 #define POD_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, world_tear_down)
 
 int main(int argc, char **argv)
@@ -264,6 +281,7 @@ int main(int argc, char **argv)
 		POD_TEST(W18_refuses_a_renewal_with_the_key_of_before_without_a_record),
 		POD_TEST(W20_a_stream_renews_with_its_own_account_alone),
 		POD_TEST(D40_a_pod_with_many_streams_does_not_fill_whom_a_rotation_waits_for),
+		POD_TEST(a_rotation_names_until_when_certificates_without_a_record_are_waited_for),
 		POD_TEST(W21_a_banned_account_neither_attests_nor_renews),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

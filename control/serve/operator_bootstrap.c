@@ -31,7 +31,9 @@ void operator_bootstrap_status(const struct serve *serve, struct ca_status *out)
 	out->began_ms = state->began_s * 1000;
 	out->phase_began_ms = state->phase_s * 1000;
 	out->is_forced = state->is_forced;
-	out->num_waited = bootstrap_progress_of(serve, operator_ca_add_waited, out).num_waited;
+	const struct rotation_progress progress = bootstrap_progress_of(serve, operator_ca_add_waited, out);
+	out->num_waited = progress.num_waited;
+	out->unrecorded_until_ms = progress.unrecorded_until_s * 1000;
 	operator_ca_add_root(out, bootstrap_active(bootstrap), "active");
 	if (state->phase == BOOTSTRAP_NONE)
 		return;

@@ -82,6 +82,7 @@ enum err operator_ca_status(struct operator_request *request)
 	status->is_forced = state->is_forced;
 	const struct rotation_progress progress = rotation_progress_of(serve, operator_ca_add_waited, status);
 	status->num_waited = progress.num_waited;
+	status->unrecorded_until_ms = progress.unrecorded_until_s * 1000;
 	status->partners_until_ms = progress.partners_until_s * 1000;
 	if (state->phase != ROTATION_NONE)
 		(void)rotation_replicas_waited(serve, REPLICAS_ROTATION, operator_ca_add_replica, status);

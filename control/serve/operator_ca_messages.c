@@ -62,6 +62,7 @@ static void fill_status(const struct ca_status *status, struct ca_message *out)
 	message->phase_began_ms = status->phase_began_ms;
 	message->forced = status->is_forced;
 	message->num_waited = status->num_waited;
+	message->unrecorded_until_ms = status->unrecorded_until_ms;
 	message->partners_until_ms = status->partners_until_ms;
 	message->waited = out->waited_rows;
 	message->n_waited = status->num_shown;

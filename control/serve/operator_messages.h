@@ -125,7 +125,7 @@ struct ca_status { /* zeroed is valid to ca_status_done() */
 	int64_t began_ms, phase_began_ms;
 	bool is_forced;
 	uint32_t num_waited; /* all of them */
-	int64_t partners_until_ms;
+	int64_t unrecorded_until_ms, partners_until_ms;
 	struct ca_waited waited[CA_WAITED_MAX];
 	size_t num_shown;
 	struct ca_root roots[32];

@@ -93,7 +93,8 @@ static void add_waited(void *arg, const struct waited_sidecar *sidecar)
 
 static json_t *rotation_json(const char *phase, const struct rotation_progress *progress, json_t *waited)
 {
-	return json_pack("{s:s, s:i, s:o}", "phase", phase, "num_waited", (int)progress->num_waited, "waited", waited);
+	return json_pack("{s:s, s:i, s:I, s:o}", "phase", phase, "num_waited", (int)progress->num_waited,
+		"unrecorded_until_ms", (json_int_t)progress->unrecorded_until_s * 1000, "waited", waited);
 }
 
 static void add_rotations(const struct serve *serve, json_t *page)

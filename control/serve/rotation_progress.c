@@ -103,14 +103,15 @@ static void on_stream(void *arg, const struct identity_view *view)
 	add(counting, &row);
 }
 
-/* Certificates that no record and perhaps no stream here stands for. */
-static bool may_have_others(const struct counting *counting)
+/* Until when there may be certificates that no record and perhaps no stream here stands for; 0: there are none. */
+static int64_t unrecorded_until_s(const struct counting *counting)
 {
 	const struct serve *serve = counting->serve;
+	const int64_t pods_until_s = serve->options.has_unrecorded ? counting->phase_s + serve->options.leaf_ttl_s : 0;
 	int64_t until_s;
-	if (granter_num_unrecorded(serve->granter, &until_s) > 0 && until_s > counting->now_s)
-		return true;
-	return serve->options.has_unrecorded && counting->now_s < counting->phase_s + serve->options.leaf_ttl_s;
+	if (granter_num_unrecorded(serve->granter, &until_s) == 0 || until_s < pods_until_s)
+		until_s = pods_until_s;
+	return until_s > counting->now_s ? until_s : 0;
 }
 
 static struct rotation_progress count(struct counting *counting, bool is_in_force)
@@ -119,9 +120,11 @@ static struct rotation_progress count(struct counting *counting, bool is_in_forc
 	identity_each(serve, on_stream, counting);
 	bool has_own = counting->since != 0 && counting->num == 0 && is_in_force;
 	svid_holders_list(serve->options.store, on_svid_holder, counting);
+	const int64_t until_s = unrecorded_until_s(counting);
 	return (struct rotation_progress){.is_published = counting->since != 0,
 		.has_own = has_own,
-		.num_waited = counting->num + may_have_others(counting)};
+		.num_waited = counting->num + (until_s != 0),
+		.unrecorded_until_s = until_s};
 }
 
 struct rotation_progress rotation_progress_of(const struct serve *serve, waited_fn *each, void *arg)
