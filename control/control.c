@@ -126,8 +126,7 @@ static enum err open_further_ports(struct control *control, struct why *why)
 		RETURN_IF_ERR(listen_on(config->kubernetes.webhook_port, &control->webhook_fd, why));
 	if (config->kubernetes.is_enabled && config->kubernetes.operator_port != 0)
 		RETURN_IF_ERR(listen_on_loopback(config->kubernetes.operator_port, &control->operator_port_fd, why));
-	if (config->page.token_file != NULL)
-		RETURN_IF_ERR(listen_on_loopback(config->page.port, &control->page_fd, why));
+	control_page_listen(control);
 	return ERR_NONE;
 }
 
@@ -207,7 +206,7 @@ static enum err set_up(struct control *control, struct why *why)
 	RETURN_IF_ERR(control_load(control, why));
 	const struct audit_room *room = control->config->kubernetes.is_enabled ? &audit_in_pod : &audit_on_disk;
 	RETURN_IF_ERR(audit_open(control->state.store_folder, room, &control->audit, why));
-	RETURN_IF_ERR(control_page_load(control, why));
+	control_page_load(control);
 	RETURN_IF_ERR(control_start_keepers(control, on_signer_lost, why));
 	RETURN_IF_ERR(shut_out_of_keys(control, why));
 	if (control_has_file(control))

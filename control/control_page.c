@@ -3,18 +3,32 @@
 #include "base/core/log.h"
 #include "base/core/mem.h"
 #include "base/net/fd.h"
+#include "base/net/socket.h"
 #include "control/control_private.h"
 #include "control/page/page_html.h"
 #include "control/page/page_policy.h"
 
-enum err control_page_load(struct control *control, struct why *why)
+static enum err load(struct control *control, struct why *why)
 {
-	const char *path = control->config->page.token_file;
 	struct span token;
-	if (path == NULL)
-		return ERR_NONE;
-	RETURN_IF_ERR(fd_read_private_file(path, control->page_token.max, &control->page_token, why));
+	RETURN_IF_ERR(fd_read_private_file(
+		control->config->page.token_file, control->page_token.max, &control->page_token, why));
 	return page_token_read(buf_span(&control->page_token), &token, why);
+}
+
+void control_page_load(struct control *control)
+{
+	if (control->config->page.token_file != NULL && load(control, &control->page_trouble) != ERR_NONE)
+		buf_wipe(&control->page_token);
+}
+
+void control_page_listen(struct control *control)
+{
+	const struct addr own = {
+		.ip = {.family = AF_INET, .bytes = {127, 0, 0, 1}}, .port = control->config->page.port};
+	if (buf_len(&control->page_token) > 0)
+		(void)!socket_listen(
+			&own, &(struct socket_listen_options){0}, &control->page_fd, &control->page_trouble);
 }
 
 static enum err put_state(void *arg, struct buf *out)

@@ -36,6 +36,7 @@ struct control {
 	int federation_fd;                                   /* -1: no bundle endpoint, or adopted */
 	int operator_port_fd, tcp_table_fd;                  /* Kubernetes alone; else -1 */
 	int page_fd;                                         /* -1: no page, or adopted */
+	struct why page_trouble;                             /* no error: there is a page, or none is wanted */
 	struct buf page_token;                               /* of the start */
 	struct page *page;                                   /* NULL: none, or not started */
 	struct name_servers *name_servers; /* of the start: the network process may not read them later */
@@ -146,7 +147,10 @@ bool control_lies_above_keys(const struct control *control, const char *folder);
 char *control_readable_path(const struct control *control, const char *file);
 
 /* control_page.c: the operators' page. Reads the token, which the network process may not read later. */
-enum err control_page_load(struct control *control, struct why *why) _must_use_;
+/* The token and the port of the operators' page. What fails there stops no certificate: it is a condition (decision
+ * 109). */
+void control_page_load(struct control *control); /* before its folders are shut */
+void control_page_listen(struct control *control);
 void control_page_start(struct control *control); /* serve is there */
 
 /* control_start.c: from an open store to open listeners; failures end the run. */

@@ -163,6 +163,7 @@ static void open_listeners(struct control *control)
 		.identity = control->identity,
 		.other_roots = control->other_roots,
 		.lists = control->lists,
+		.page_trouble = &control->page_trouble,
 		.metrics = metrics_shard(control->metrics, 0),
 		.leaf_ttl_s = (int64_t)(config->leaf_ttl_ms / 1000),
 		.publish_s =

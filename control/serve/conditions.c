@@ -23,6 +23,7 @@ static const enum control_metric metrics[SERVE_CONDITIONS_NUM] = {
 	[SERVE_CONDITION_INTERMEDIATE] = CONTROL_CONDITION_INTERMEDIATE,
 	[SERVE_CONDITION_SERVER] = CONTROL_CONDITION_SERVER,
 	[SERVE_CONDITION_LISTS] = CONTROL_CONDITION_LISTS,
+	[SERVE_CONDITION_PAGE] = CONTROL_CONDITION_PAGE,
 };
 
 /* The mesh's root is the second of the authorities, the bootstrap root the first (control_start.c). */
@@ -87,6 +88,18 @@ static bool server_ends(const struct serve *serve, struct why *why)
 	       is_late(serve, "server", "server certificate", svid_not_before_s(own), svid_not_after_s(own), why);
 }
 
+/* It is read at the start alone (decision 109). */
+static bool page_is_lacking(const struct serve *serve, struct why *why)
+{
+	const struct why *trouble = serve->options.page_trouble;
+	if (trouble == NULL || trouble->err == ERR_NONE)
+		return false;
+	char fix[sizeof why->fix];
+	snprintf(fix, sizeof fix, "%.150s; then restart the control plane", trouble->fix);
+	(void)why_set(why, trouble->err, trouble->expected, fix, "there is no operators' page: %s", trouble->got);
+	return true;
+}
+
 static bool judge(const struct serve *serve, enum serve_condition condition, struct why *why)
 {
 	switch (condition) {
@@ -106,6 +119,8 @@ static bool judge(const struct serve *serve, enum serve_condition condition, str
 	case SERVE_CONDITION_LISTS:
 		return crl_files_trouble(serve->options.lists, serve_now_ms(serve) / 1000, why) ||
 		       own_lists_trouble(&serve->own_lists, why);
+	case SERVE_CONDITION_PAGE:
+		return page_is_lacking(serve, why);
 	case SERVE_CONDITIONS_NUM:
 		break;
 	}
@@ -115,7 +130,7 @@ static bool judge(const struct serve *serve, enum serve_condition condition, str
 const char *serve_condition_name(enum serve_condition condition)
 {
 	static const char *const names[SERVE_CONDITIONS_NUM] = {"store", "root_ends", "bootstrap_root_ends",
-		"intermediate_ends", "server_certificate_ends", "own_authority", "revocation_lists"};
+		"intermediate_ends", "server_certificate_ends", "own_authority", "revocation_lists", "page"};
 	return names[condition];
 }
 

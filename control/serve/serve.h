@@ -40,6 +40,7 @@ struct serve_options { /* everything borrowed */
 	struct server_identity *identity;
 	struct other_roots *other_roots; /* NULL: none */
 	struct crl_files *lists;         /* NULL: none */
+	const struct why *page_trouble;  /* why there is no operators' page; NULL or no error: none is lacking */
 	struct metric_shard *metrics;
 	bool has_unrecorded; /* pods get certificates without a record: see grant.c */
 	/* Of several control planes on one store: the name of this one, and whether one of that name is there. NULL: it
@@ -101,6 +102,7 @@ enum serve_condition {
 	SERVE_CONDITION_SERVER,
 	SERVE_CONDITION_OWN_AUTHORITY,
 	SERVE_CONDITION_LISTS,
+	SERVE_CONDITION_PAGE,
 	SERVE_CONDITIONS_NUM
 };
 const char *serve_condition_name(enum serve_condition condition); /* "root_ends": for metrics, pages and alerts */

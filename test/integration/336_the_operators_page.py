@@ -12,7 +12,7 @@ import secrets
 import time
 
 from handfast_harness import Mesh, StreamServer, expect, expect_eq, expect_in, identity_of, stream, wait_until
-from handfast_harness.control_plane import private_file
+from handfast_harness.control_plane import METRICS, private_file
 
 PORT = 15016
 
@@ -115,12 +115,47 @@ def shows_changes_as_events(story):
         wait_until("an event without it", lambda: banned(next_state()) == set())
 
 
+def _expect_no_page(story, reason):
+    """The control plane serves, and its condition names the reason and the fix (decision 109)."""
+    control = story.mesh.control
+    text = control.run("status").stdout
+    row = next((line for line in text.splitlines() if "there is no operators' page" in line), "")
+    expect(reason in row and "then restart the control plane" in row, "the condition in status: %r" % text)
+    expect_eq(control.metrics()['handfast_control_condition{name="page"}'], 1, "the condition's metric")
+    status, body = control.host.http("http://%s:%d/healthz/ready" % (control.host.ipv4, METRICS))
+    expect_eq(status, 200, "readiness")
+    expect_in("degraded: page: there is no operators' page", body.decode(), "the readiness page")
+    control.process.wait_for_log("there is no operators' page")
+    story.mesh.sidecar("client").process.wait_until(
+        "the client to be connected", lambda: story.mesh.sidecar("client").metric("handfast_control_plane_connected") == 1)
+
+
 def shows_that_a_token_that_others_can_read_is_refused(story):
     control = story.mesh.control
     control.stop()
     os.chmod(story.token_file, 0o644)
-    expect(control.launch().wait_for_exit() != 0, "it starts with a token that others can read")
-    expect_in("page.token", control.log(), "the reason")
-    os.chmod(story.token_file, 0o600)
     control.start()
+    _expect_no_page(story, "page.token")
+    os.chmod(story.token_file, 0o600)
+    control.restart()
+    expect_eq(control.metrics()['handfast_control_condition{name="page"}'], 0, "the condition")
     expect_eq(_get(story, "/state", _bearer(story))[0], 200, "the page after a restart")
+
+
+def shows_that_no_token_and_a_port_in_use_stop_no_certificates(story):
+    control = story.mesh.control
+    for content in (None, "short\n"):
+        control.stop()
+        if content is None:
+            os.remove(story.token_file)
+        else:
+            private_file(story.token_file, content)
+        control.start()
+        _expect_no_page(story, "page.token")
+    control.stop()
+    private_file(story.token_file, story.token + "\n")
+    with contextlib.closing(control.host.listen("127.0.0.1", PORT)):
+        control.start()
+        _expect_no_page(story, str(PORT))
+    control.restart()
+    expect_eq(_get(story, "/state", _bearer(story))[0], 200, "the page at last")
