@@ -18,7 +18,8 @@ import suite  # noqa: E402
 from suite import Sum  # noqa: E402
 
 # The system call filter, which the signer of the control plane has too, and IP_LOCAL_PORT_RANGE: qemu-user has neither.
-NEEDS_KERNEL = ["//base/sandbox:sandbox_test", "//base/net:local_ports_test", "//control/issue:issuer_test",
+NEEDS_KERNEL = ["//base/sandbox:sandbox_test", "//base/sandbox:sandbox_starter_test", "//base/sandbox:sandbox_foreign_test",
+                "//base/net:local_ports_test", "//control/issue:issuer_test",
                 "//control/serve:claims_test", "//control/serve:connections_test", "//control/serve:enrollment_test",
                 "//control/serve:identity_service_test", "//control/serve:kubernetes_test",
                 "//control/serve:server_identity_test"]
