@@ -6,13 +6,25 @@
 #include <http_parser.h>
 #include <strings.h>
 
-enum { HOST_MAX = 256, FIELD_MAX = 32, AUTHORIZATION_MAX = 512 };
+enum { HOST_MAX = 256, FIELD_MAX = 32, AUTHORIZATION_MAX = 512, CODING_MAX = 32 };
+
+enum kept { HOST, AUTHORIZATION, TRANSFER_ENCODING, NUM_KEPT };
+/* The fields that count. Two of one are two answers to one question, of which proxies may read the other one. */
+static const struct {
+	const char *name, *repeated, *too_long;
+} kept[NUM_KEPT] = {
+	[HOST] = {"host", "more than one Host", "the Host is too long"},
+	[AUTHORIZATION] = {"authorization", "more than one Authorization", "the Authorization is too long"},
+	[TRANSFER_ENCODING] = {"transfer-encoding", "more than one Transfer-Encoding",
+		"the Transfer-Encoding is not known"},
+};
 
 struct http_head {
 	http_parser parser;
-	struct buf url, field, host, authorization; /* the parser delivers texts in pieces */
+	struct buf url, field, values[NUM_KEPT]; /* the parser delivers texts in pieces */
 	size_t num_bytes;
-	unsigned num_hosts, num_authorizations;
+	unsigned num_values[NUM_KEPT];
+	char last_byte; /* of the bytes before */
 	bool in_value, is_complete, takes_any_host;
 	const char *query;
 	struct http_fault fault;
@@ -25,8 +37,9 @@ struct http_head *http_head_new(void)
 	head->parser.data = head;
 	head->url = BUF_INIT(HTTP_PATH_MAX);
 	head->field = BUF_INIT(FIELD_MAX);
-	head->host = BUF_INIT(HOST_MAX);
-	head->authorization = BUF_INIT_SECRET(AUTHORIZATION_MAX);
+	head->values[HOST] = BUF_INIT(HOST_MAX);
+	head->values[AUTHORIZATION] = BUF_INIT_SECRET(AUTHORIZATION_MAX);
+	head->values[TRANSFER_ENCODING] = BUF_INIT(CODING_MAX);
 	head->query = "";
 	return head;
 }
@@ -44,8 +57,8 @@ void http_head_free(struct http_head *head)
 		return;
 	buf_done(&head->url);
 	buf_done(&head->field);
-	buf_done(&head->host);
-	buf_done(&head->authorization);
+	for (int i = 0; i < NUM_KEPT; i++)
+		buf_done(&head->values[i]);
 	mem_free(head);
 }
 
@@ -61,22 +74,16 @@ static int on_url(http_parser *parser, const char *at, size_t len)
 {
 	struct http_head *head = parser->data;
 	if (buf_append(&head->url, span_of(at, len)) != ERR_NONE)
-		return refuse(head, 431, "the path is too long");
+		return refuse(head, 414, "the path is too long"); /* RFC 9112 3 */
 	return 0;
 }
 
-static bool is_field(struct http_head *head, const char *name)
+static int add_value(struct http_head *head, enum kept which, bool is_first, struct span piece)
 {
-	return strcasecmp(buf_cstr(&head->field), name) == 0;
-}
-
-/* Two of them are two answers to one question, of which proxies may read the other one. */
-static int add_value(struct http_head *head, struct buf *to, unsigned *num, bool is_first, struct span piece)
-{
-	if (is_first && ++*num > 1)
-		return refuse(head, 400, to == &head->host ? "more than one Host" : "more than one Authorization");
-	if (buf_append(to, piece) != ERR_NONE)
-		return refuse(head, 400, to == &head->host ? "the Host is too long" : "the Authorization is too long");
+	if (is_first && ++head->num_values[which] > 1)
+		return refuse(head, 400, kept[which].repeated);
+	if (buf_append(&head->values[which], piece) != ERR_NONE)
+		return refuse(head, 400, kept[which].too_long);
 	return 0;
 }
 
@@ -86,6 +93,8 @@ static int on_field(http_parser *parser, const char *at, size_t len)
 	if (head->in_value)
 		buf_clear(&head->field);
 	head->in_value = false;
+	if (memchr(at, ' ', len) != NULL) /* RFC 9112 5.1: not before the colon either; the parser lets it pass */
+		return refuse(head, 400, "a space in the name of a field");
 	/* Longer field names are cut: they match none of those that are used. */
 	struct span piece = span_of(at, len < buf_room(&head->field) ? len : buf_room(&head->field));
 	CHECK(buf_append(&head->field, piece) == ERR_NONE);
@@ -97,11 +106,43 @@ static int on_value(http_parser *parser, const char *at, size_t len)
 	struct http_head *head = parser->data;
 	bool is_first = !head->in_value;
 	head->in_value = true;
-	if (is_field(head, "host"))
-		return add_value(head, &head->host, &head->num_hosts, is_first, span_of(at, len));
-	if (is_field(head, "authorization"))
-		return add_value(head, &head->authorization, &head->num_authorizations, is_first, span_of(at, len));
+	for (int i = 0; i < NUM_KEPT; i++)
+		if (strcasecmp(buf_cstr(&head->field), kept[i].name) == 0)
+			return add_value(head, (enum kept)i, is_first, span_of(at, len));
 	return 0;
+}
+
+/* RFC 9112 3.2.2: a target "http://HOST/PATH" is taken, and its host counts in place of the field's. What is left of it
+ * is the path. */
+static int take_absolute_form(struct http_head *head, struct span *out_host)
+{
+	struct span target = buf_span(&head->url);
+	size_t scheme = strncasecmp(buf_cstr(&head->url), "http://", 7) == 0    ? 7
+			: strncasecmp(buf_cstr(&head->url), "https://", 8) == 0 ? 8
+										: 0;
+	struct span rest = span_from(target, scheme);
+	const char *slash = scheme == 0 ? NULL : memchr(rest.ptr, '/', rest.len);
+	if (slash == NULL)
+		return refuse(head, 400, "the request has no path");
+	*out_host = span_of(rest.ptr, (size_t)(slash - (const char *)rest.ptr));
+	return 0;
+}
+
+/* A browser always names a Host; health checks of HTTP/1.0 name none. */
+static int judge_host(struct http_head *head, struct span host)
+{
+	bool is_old = head->parser.http_minor == 0;
+	if (head->num_values[HOST] == 0 && !is_old)
+		return refuse(head, 400, "the request has no Host");
+	if (!(host.len == 0 && is_old && head->num_values[HOST] == 0) && !http_host_is_safe(host))
+		return refuse(head, 403, "the Host must be an IP address or localhost (against DNS rebinding)");
+	return 0;
+}
+
+static bool has_known_coding(struct http_head *head) /* RFC 9112 6.3 */
+{
+	return head->num_values[TRANSFER_ENCODING] == 0 ||
+	       strcasecmp(buf_cstr(&head->values[TRANSFER_ENCODING]), "chunked") == 0;
 }
 
 /* No body is read: the connection closes after this request. */
@@ -113,15 +154,16 @@ static int on_complete(http_parser *parser)
 		return refuse(head, 405, "only GET and HEAD are supported");
 	if (parser->http_major != 1)
 		return refuse(head, 505, "only HTTP/1 is supported");
-	const char *url = buf_cstr(&head->url);
-	if (url[0] != '/')
-		return refuse(head, 400, "the request has no path");
-	if (head->takes_any_host)
+	if (!has_known_coding(head))
+		return refuse(head, 400, kept[TRANSFER_ENCODING].too_long);
+	struct span host = buf_span(&head->values[HOST]);
+	bool is_absolute = buf_cstr(&head->url)[0] != '/';
+	if (is_absolute && take_absolute_form(head, &host) != 0)
 		return -1;
-	if (head->num_hosts != 1)
-		return refuse(head, 400, "the request has no Host");
-	if (!http_host_is_safe(buf_span(&head->host)))
-		return refuse(head, 403, "the Host must be an IP address or localhost (against DNS rebinding)");
+	if (!head->takes_any_host && judge_host(head, host) != 0)
+		return -1;
+	if (is_absolute)
+		buf_consume(&head->url, (size_t)(host.ptr - buf_span(&head->url).ptr) + host.len);
 	return -1; /* stops the parser: later bytes are ignored */
 }
 
@@ -141,6 +183,18 @@ static void split_query(struct http_head *head)
 	head->query = mark + 1;
 }
 
+/* A line that begins with a space continues the one before, for some; RFC 9112 5.2 and 2.2 refuse both kinds. */
+static bool has_folded_line(struct http_head *head, struct span bytes)
+{
+	for (size_t i = 0; i < bytes.len; i++) {
+		char byte = (char)bytes.ptr[i];
+		if (head->last_byte == '\n' && (byte == ' ' || byte == '\t'))
+			return true;
+		head->last_byte = byte;
+	}
+	return false;
+}
+
 enum http_head_result http_head_feed(struct http_head *head, struct span bytes)
 {
 	CHECK(!head->is_complete && head->fault.status == 0);
@@ -150,6 +204,8 @@ enum http_head_result http_head_feed(struct http_head *head, struct span bytes)
 		taken.len = HTTP_HEAD_MAX - head->num_bytes;
 	head->num_bytes += taken.len;
 	size_t parsed = http_parser_execute(&head->parser, &settings, (const char *)taken.ptr, taken.len);
+	if (has_folded_line(head, span_of(taken.ptr, parsed)))
+		(void)refuse(head, 400, "a line begins with a space");
 	if (head->fault.status != 0)
 		return HTTP_HEAD_BAD;
 	if (head->is_complete) {
@@ -188,7 +244,7 @@ const char *http_head_query(const struct http_head *head)
 struct span http_head_bearer(const struct http_head *head)
 {
 	static const char scheme[] = "bearer ";
-	struct span value = buf_span(&head->authorization);
+	struct span value = buf_span(&head->values[AUTHORIZATION]);
 	if (value.len < sizeof scheme || strncasecmp((const char *)value.ptr, scheme, sizeof scheme - 1) != 0)
 		return (struct span){0};
 	return span_from(value, sizeof scheme - 1);

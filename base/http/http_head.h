@@ -21,12 +21,12 @@ enum http_head_result http_head_feed(
 	struct http_head *head, struct span bytes); /* not after another result than MORE */
 
 struct http_fault {
-	unsigned status; /* 400, 403, 405, 431, 505 */
+	unsigned status; /* 400, 403, 405, 414, 431, 505 */
 	const char *text;
 };
 struct http_fault http_head_fault(const struct http_head *head);
 bool http_head_is_head(const struct http_head *head);      /* HEAD: no body in the response */
-const char *http_head_path(const struct http_head *head);  /* "/why", as received, without the query */
+const char *http_head_path(const struct http_head *head);  /* "/why", as received, without host and query */
 const char *http_head_query(const struct http_head *head); /* after the '?', "" when there is none */
 /* The credential of "Authorization: Bearer ..."; empty when there is none, or one of another scheme. */
 struct span http_head_bearer(const struct http_head *head);

@@ -105,7 +105,73 @@ static void D36_a_host_name_is_403(void **state)
 	assert_int_equal(status_of("GET / HTTP/1.1\r\nHost:\r\n\r\n"), 403);
 	assert_int_equal(status_of("GET / HTTP/1.1\r\n\r\n"), 400);
 	assert_int_equal(status_of("GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nHost: evil.example\r\n\r\n"), 400);
-	assert_int_equal(status_of("GET http://evil.example/ HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"), 400);
+	assert_int_equal(status_of("GET http://evil.example/ HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"), 403);
+	assert_int_equal(status_of("GET http:///a HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"), 403);
+	assert_int_equal(status_of("GET http://evil.example/ HTTP/1.0\r\n\r\n"), 403);
+	assert_int_equal(status_of("GET / HTTP/1.0\r\nHost:\r\n\r\n"), 403);
+	assert_int_equal(status_of("GET / HTTP/1.0\r\nHost: evil.example\r\n\r\n"), 403);
+}
+
+static void an_absolute_target_has_a_host_and_a_path(void **state)
+{
+	(void)state;
+	static const char *const targets[] = {
+		"http://127.0.0.1:15020/a?b", "HTTP://localhost/a?b", "https://[::1]/a?b"};
+	for (size_t i = 0; i < sizeof(targets) / sizeof(*targets); i++) {
+		OWNED struct http_head *head = http_head_new();
+		_cleanup_(mem_freep) char *text = mem_printf("GET %s HTTP/1.1\r\nHost: other\r\n\r\n", targets[i]);
+		assert_int_equal(http_head_feed(head, span_of_str(text)), HTTP_HEAD_OK);
+		assert_string_equal(http_head_path(head), "/a");
+		assert_string_equal(http_head_query(head), "b");
+	}
+	assert_int_equal(status_of("GET http://127.0.0.1/ HTTP/1.1\r\n\r\n"), 400);
+	assert_int_equal(status_of("GET http://127.0.0.1 HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"), 400);
+	assert_int_equal(status_of("GET ftp://127.0.0.1/ HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"), 400);
+}
+
+static void a_request_of_http_1_0_needs_no_host(void **state)
+{
+	(void)state;
+	assert_int_equal(status_of("GET /healthz/ready HTTP/1.0\r\n\r\n"), 200);
+	assert_int_equal(status_of("GET /healthz/ready HTTP/1.1\r\n\r\n"), 400);
+}
+
+static void spaces_where_proxies_disagree_are_refused(void **state)
+{
+	(void)state;
+	assert_int_equal(status_of("GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nX-A : b\r\n\r\n"), 400);
+	assert_int_equal(status_of("GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nX A: b\r\n\r\n"), 400);
+	assert_int_equal(status_of("GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nX-A: b\r\n c\r\n\r\n"), 400);
+	assert_int_equal(status_of("GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nX-A: b\r\n\tc\r\n\r\n"), 400);
+	assert_int_equal(status_of("GET / HTTP/1.1\r\nHost:\r\n 127.0.0.1\r\n\r\n"), 400);
+	assert_int_equal(status_of("GET / HTTP/1.1\r\n X-A: b\r\nHost: 127.0.0.1\r\n\r\n"), 400);
+	assert_int_equal(status_of("GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nX-A: b c\t d \r\n\r\n"), 200);
+	assert_int_equal(status_of("GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 6\r\n\r\na\n b\n"), 200);
+}
+
+static void a_folded_line_is_found_byte_by_byte(void **state)
+{
+	(void)state;
+	OWNED struct http_head *head = http_head_new();
+	const char *text = "GET / HTTP/1.1\r\nX-A: b\r\n ";
+	for (const char *at = text; at[1] != '\0'; at++)
+		assert_int_equal(http_head_feed(head, span_of(at, 1)), HTTP_HEAD_MORE);
+	assert_int_equal(http_head_feed(head, SPAN_LITERAL(" ")), HTTP_HEAD_BAD);
+}
+
+static void a_body_of_an_unknown_coding_is_refused(void **state)
+{
+	(void)state;
+	const char *const good[] = {"chunked", "Chunked"};
+	const char *const bad[] = {"xchunked", "gzip", "chunked, gzip", "chunked\r\nTransfer-Encoding: chunked",
+		"identity-and-more-than-fits-into-32-bytes"};
+	for (size_t i = 0; i < sizeof(good) / sizeof(*good) + sizeof(bad) / sizeof(*bad); i++) {
+		bool is_good = i < sizeof(good) / sizeof(*good);
+		const char *coding = is_good ? good[i] : bad[i - sizeof(good) / sizeof(*good)];
+		_cleanup_(mem_freep) char *text =
+			mem_printf("GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: %s\r\n\r\n", coding);
+		assert_int_equal(status_of(text), is_good ? 200 : 400);
+	}
 }
 
 static void only_addresses_and_localhost_are_safe_hosts(void **state)
@@ -151,7 +217,7 @@ static void a_path_or_host_that_is_too_long_is_refused(void **state)
 	memset(many, 'a', sizeof(many) - 1);
 	many[sizeof(many) - 1] = '\0';
 	snprintf(text, sizeof(text), "GET /%s HTTP/1.1\r\n", many);
-	assert_int_equal(status_of(text), 431);
+	assert_int_equal(status_of(text), 414);
 	snprintf(text, sizeof(text), "GET / HTTP/1.1\r\nHost: %s\r\n\r\n", many);
 	assert_int_equal(status_of(text), 400);
 }
@@ -179,6 +245,11 @@ int main(void)
 		cmocka_unit_test(D36_methods_that_change_state_are_405),
 		cmocka_unit_test(D36_a_host_name_is_403),
 		cmocka_unit_test(only_addresses_and_localhost_are_safe_hosts),
+		cmocka_unit_test(an_absolute_target_has_a_host_and_a_path),
+		cmocka_unit_test(a_request_of_http_1_0_needs_no_host),
+		cmocka_unit_test(spaces_where_proxies_disagree_are_refused),
+		cmocka_unit_test(a_folded_line_is_found_byte_by_byte),
+		cmocka_unit_test(a_body_of_an_unknown_coding_is_refused),
 		cmocka_unit_test(where_the_name_is_the_certificates_any_host_is_accepted),
 		cmocka_unit_test(input_other_than_http_1_is_refused),
 		cmocka_unit_test(an_endless_request_is_431),
