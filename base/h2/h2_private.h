@@ -15,7 +15,10 @@ struct h2_stream { /* nghttp2's stream user data; exists from h2_stream_open(), 
 	int32_t id;
 	bool is_unsent : 1;    /* a request whose HEADERS are still queued */
 	bool is_ready : 1;     /* h2_stream_ready() was called: pull has data */
+	bool has_sent : 1;     /* bytes of its body */
 	bool is_deferred : 1;  /* deferred in nghttp2 until resumed */
+	bool is_to_rest : 1;   /* when no bytes are left nghttp2 frees its DATA frame, which is made anew */
+	bool is_at_rest : 1;   /* is_deferred: without a DATA frame in nghttp2 */
 	bool is_too_large : 1; /* the header list being received exceeds the limit */
 	bool is_answered : 1;  /* server: response headers were submitted */
 	bool is_reset : 1;     /* a reset of the owner, or one that is counted already */

@@ -9,6 +9,9 @@ enum {
 	 * of 32 KiB costs them a fifth more CPU per byte. What a small answer waits for is the output before it, whose
 	 * length its owner limits, however many frames that is. */
 	FRAME_MAX = 128 * 1024 - FRAME_HEADER_LEN,
+	/* A frame costs 160 bytes while its stream waits, and little to be made anew. With it goes what decides that
+	 * a small frame has its turn before a large one: how much its stream sent last. */
+	FRAME_LIGHT_MAX = 16 * 1024,
 	FRAME_WORTH_STARTING = 4096, /* with less room the output is sent first */
 };
 
@@ -56,11 +59,17 @@ static ssize_t finish_body(struct h2_session *session, struct h2_stream *stream,
 	return nghttp2_submit_trailer(session->nghttp2, stream->id, fields, stream->num_trailers);
 }
 
-static ssize_t defer(struct h2_stream *stream)
+/* nghttp2 frees an empty frame that is marked as the last but for trailers, and sends nothing. */
+static ssize_t defer(struct h2_stream *stream, uint32_t *data_flags)
 {
 	stream->is_ready = false;
 	stream->is_deferred = true;
-	return NGHTTP2_ERR_DEFERRED;
+	stream->is_at_rest = stream->is_to_rest;
+	stream->is_to_rest = false;
+	if (!stream->is_at_rest)
+		return NGHTTP2_ERR_DEFERRED;
+	*data_flags |= NGHTTP2_DATA_FLAG_NO_COPY | NGHTTP2_DATA_FLAG_EOF | NGHTTP2_DATA_FLAG_NO_END_STREAM;
+	return 0;
 }
 
 static ssize_t pull_body(nghttp2_session *nghttp2, int32_t stream_id, uint8_t *unused, size_t cap, uint32_t *data_flags,
@@ -71,11 +80,10 @@ static ssize_t pull_body(nghttp2_session *nghttp2, int32_t stream_id, uint8_t *u
 	(void)source;
 	struct h2_session *session = arg;
 	struct h2_stream *stream = h2_stream_find(session, stream_id);
-	if (stream == NULL || !stream->is_ready) {
-		if (stream != NULL)
-			stream->is_deferred = true;
+	if (stream == NULL)
 		return NGHTTP2_ERR_DEFERRED;
-	}
+	if (!stream->is_ready)
+		return defer(stream, data_flags);
 	if (session->activity != H2_PRODUCING)
 		return NGHTTP2_ERR_PAUSE; /* feed encodes control frames only */
 	session->out_is_full = frame_room(session) < cap;
@@ -88,13 +96,15 @@ static ssize_t pull_body(nghttp2_session *nghttp2, int32_t stream_id, uint8_t *u
 	switch (result) {
 	case IO_DONE:
 		CHECK(len > 0 && len <= cap);
+		stream->is_to_rest = !stream->has_sent && len <= FRAME_LIGHT_MAX;
+		stream->has_sent = true;
 		return (ssize_t)len;
 	case IO_EOF:
 		CHECK(len <= cap);
 		return finish_body(session, stream, data_flags) == 0 ? (ssize_t)len : NGHTTP2_ERR_CALLBACK_FAILURE;
 	case IO_WANT_READ:
 	case IO_WANT_WRITE:
-		return defer(stream);
+		return defer(stream, data_flags);
 	case IO_FAILED:
 		stream->is_reset = true;
 		return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE; /* RST_STREAM(INTERNAL_ERROR) */

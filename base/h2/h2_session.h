@@ -85,6 +85,8 @@ enum err h2_stream_respond(struct h2_session *session, int32_t stream_id, const 
 enum err h2_stream_trailers(
 	struct h2_session *session, int32_t stream_id, const struct h2_header *headers, size_t num_headers) _must_use_;
 void h2_stream_ready(struct h2_session *session, int32_t stream_id); /* pull may be called now */
+/* Nothing is to be sent for long: frees what only sending needs. Sends nothing, but needs a produce. */
+void h2_stream_rest(struct h2_session *session, int32_t stream_id);
 void h2_stream_consumed(struct h2_session *session, int32_t stream_id, size_t len);
 void h2_stream_reset(struct h2_session *session, int32_t stream_id, uint32_t error);
 void h2_stream_set_window(struct h2_session *session, int32_t stream_id,

@@ -107,17 +107,35 @@ enum err h2_stream_trailers(
 	return ERR_NONE;
 }
 
+/* A stream that closes meanwhile has nothing to resume. */
+static void resume(struct h2_session *session, struct h2_stream *stream)
+{
+	const nghttp2_data_provider body = h2_send_body(session);
+	int result = stream->is_at_rest
+			     ? nghttp2_submit_data(session->nghttp2, NGHTTP2_FLAG_END_STREAM, stream->id, &body)
+			     : nghttp2_session_resume_data(session->nghttp2, stream->id);
+	CHECK(!nghttp2_is_fatal(result) && result != NGHTTP2_ERR_DATA_EXIST);
+	stream->is_deferred = stream->is_at_rest = false;
+	h2_session_notify(session);
+}
+
 void h2_stream_ready(struct h2_session *session, int32_t stream_id)
 {
 	struct h2_stream *stream = h2_stream_find(session, stream_id);
 	if (stream == NULL || stream->ended_local)
 		return;
 	stream->is_ready = true;
-	if (!stream->is_deferred)
+	if (stream->is_deferred)
+		resume(session, stream);
+}
+
+void h2_stream_rest(struct h2_session *session, int32_t stream_id)
+{
+	struct h2_stream *stream = h2_stream_find(session, stream_id);
+	if (stream == NULL || !stream->is_deferred || stream->is_at_rest || session->broken != ERR_NONE)
 		return;
-	stream->is_deferred = false;
-	CHECK(!nghttp2_is_fatal(nghttp2_session_resume_data(session->nghttp2, stream_id)));
-	h2_session_notify(session);
+	stream->is_to_rest = true;
+	resume(session, stream);
 }
 
 void h2_stream_consumed(struct h2_session *session, int32_t stream_id, size_t len)

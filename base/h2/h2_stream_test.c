@@ -1,6 +1,7 @@
 #include "base/core/check.h"
 #include "base/core/mem.h"
 #include "base/h2/test_h2_pair.h"
+#include <malloc.h>
 #include <setjmp.h>
 #include <stdarg.h>
 /* cmocka requires the headers above */
@@ -232,6 +233,85 @@ static void calls_on_closed_streams_do_nothing(void **state)
 	assert_int_equal(test_h2_pair_run(pair), 0);
 }
 
+/* Neither side sees anything of it, and what follows is whole: bytes, an end, trailers. */
+static void a_stream_that_rested_sends_nothing_by_it_and_goes_on(void **state)
+{
+	struct test_h2_pair *pair = *state;
+	int32_t id = test_h2_open(&pair->client, false);
+	struct test_h2_stream *at_server = test_h2_end_stream(&pair->server, id);
+	test_h2_pair_run(pair);
+	for (unsigned i = 0; i < 3; i++) {
+		h2_stream_rest(pair->client.session, id);
+		h2_stream_rest(pair->client.session, id);
+		h2_stream_rest(pair->server.session, id);
+		assert_int_equal(test_h2_pair_run(pair), 0);
+		h2_stream_rest(pair->client.session, id); /* at rest already */
+		assert_int_equal(test_h2_pair_run(pair), 0);
+		test_h2_send(&pair->client, id, SPAN_LITERAL("more"), false);
+		test_h2_pair_run(pair);
+		assert_int_equal(buf_len(&at_server->received), 4 * (i + 1));
+	}
+	assert_false(at_server->ended);
+	h2_stream_rest(pair->client.session, id);
+	test_h2_send(&pair->client, id, SPAN_LITERAL("at once"), true); /* before it is at rest */
+	test_h2_pair_run(pair);
+	assert_true(at_server->ended);
+	assert_int_equal(buf_len(&at_server->received), 19);
+	const struct h2_header trailer = {SPAN_LITERAL("grpc-status"), SPAN_LITERAL("0")};
+	assert_int_equal(h2_stream_trailers(pair->server.session, id, &trailer, 1), ERR_NONE);
+	test_h2_send(&pair->server, id, SPAN_LITERAL(""), true);
+	test_h2_pair_run(pair);
+	assert_string_equal(test_h2_end_stream(&pair->client, id)->first_header, "grpc-status: 0");
+	assert_true(at_server->closed && at_server->error == 0);
+	h2_stream_rest(pair->client.session, id); /* nothing is left of it */
+	assert_int_equal(test_h2_pair_run(pair), 0);
+}
+
+static void a_stream_that_rests_can_be_reset_by_either_side(void **state)
+{
+	struct test_h2_pair *pair = *state;
+	for (unsigned i = 0; i < 2; i++) {
+		struct test_h2_end *end = i == 0 ? &pair->client : &pair->server;
+		int32_t id = test_h2_open(&pair->client, false);
+		test_h2_pair_run(pair);
+		h2_stream_rest(pair->client.session, id);
+		h2_stream_rest(pair->server.session, id);
+		if (i == 1)
+			test_h2_pair_run(pair);
+		h2_stream_reset(end->session, id, 8);
+		h2_stream_ready(end->session, id);
+		test_h2_pair_run(pair);
+		assert_int_equal(test_h2_end_stream(&pair->client, id)->error, 8);
+		assert_int_equal(test_h2_end_stream(&pair->server, id)->error, 8);
+	}
+	assert_int_equal(h2_session_num_streams(pair->client.session), 0);
+}
+
+#ifndef __SANITIZE_ADDRESS__ /* whose allocator reports nothing to mallinfo2() */
+static void a_stream_at_rest_takes_less_memory(void **state)
+{
+	static const uint8_t much[20000];
+	enum { STREAMS = 60, FRAME_LEN = 140, CACHED = 8 }; /* the allocator reports its cache as used */
+	struct test_h2_pair *pair = *state;
+	int32_t ids[STREAMS];
+	for (unsigned i = 0; i < STREAMS; i++)
+		ids[i] = test_h2_open(&pair->client, false);
+	test_h2_pair_run(pair);
+	size_t least = mallinfo2().uordblks; /* nothing was sent */
+	for (unsigned i = 0; i < STREAMS; i++) {
+		test_h2_send(&pair->client, ids[i], span_of(much, sizeof(much)), false);
+		test_h2_pair_run(pair);
+		buf_done(&test_h2_end_stream(&pair->server, ids[i])->received);
+	}
+	size_t before = mallinfo2().uordblks;
+	assert_true(before - least >= (STREAMS - CACHED) * FRAME_LEN);
+	for (unsigned i = 0; i < STREAMS; i++)
+		h2_stream_rest(pair->client.session, ids[i]);
+	test_h2_pair_run(pair);
+	assert_true(before - mallinfo2().uordblks >= (STREAMS - CACHED) * FRAME_LEN);
+}
+#endif
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -251,6 +331,12 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			a_window_set_before_the_request_is_sent_is_sent_with_it, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(calls_on_closed_streams_do_nothing, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			a_stream_that_rested_sends_nothing_by_it_and_goes_on, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_stream_that_rests_can_be_reset_by_either_side, set_up, tear_down),
+#ifndef __SANITIZE_ADDRESS__
+		cmocka_unit_test_setup_teardown(a_stream_at_rest_takes_less_memory, set_up, tear_down),
+#endif
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -40,8 +40,8 @@ struct leg_ops {
 	void (*wake)(struct leg *leg);                 /* without push: `other` has bytes or its end */
 	void (*consumed)(struct leg *leg, size_t len); /* the other side took so many of this one's bytes: credit */
 	void (*watch)(struct leg *leg);                /* on_readable as soon as there is something */
-	/* NULL: its loss is always noticed by an event. Else called about once per second: notices what no event
-	 * reports, and may call on_reset. */
+	/* NULL: none. Called about once per second: notices what no event reports, and may call on_reset; frees what
+	 * an idle leg does not need. */
 	void (*inspect)(struct leg *leg, const struct leg_inspection *inspection);
 	void (*reset)(struct leg *leg);
 	void (*free)(struct leg *leg);

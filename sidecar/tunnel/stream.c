@@ -7,6 +7,7 @@ enum {
 	BULK_INTERVAL_MS = 100,
 	BULK_BYTES = 512 * 1024, /* in an interval: what a small request does not want to stand behind */
 	BULK_REMEMBERED_MS = 500,
+	REST_MS = 1000,
 	UNWANTED_MS = 5000,       /* for the app to read what came, and to notice the end */
 	UNWANTED_TURNS = 4,       /* then others have their turn */
 	UNWANTED_LEN = 16 * 1024, /* a turn */
@@ -143,6 +144,7 @@ enum io_result stream_pull_body(void *arg, void *owner, uint8_t *to, size_t cap,
 		return IO_WANT_READ;
 	switch (result) {
 	case IO_DONE:
+		stream->is_at_rest = false;
 		leg_count(leg, len);
 		note_moved(stream, len);
 		*out_len = len;
@@ -352,6 +354,15 @@ static void stream_leg_watch(struct leg *leg)
 	(void)leg; /* HTTP/2 reports by itself */
 }
 
+static void stream_leg_inspect(struct leg *leg, const struct leg_inspection *inspection)
+{
+	struct stream *stream = stream_of_leg(leg);
+	if (stream->is_at_rest || h2_of(stream) == NULL || inspection->now_ms - leg->active_ms < REST_MS)
+		return;
+	stream->is_at_rest = true;
+	h2_stream_rest(h2_of(stream), stream->id);
+}
+
 static void stream_leg_reset(struct leg *leg)
 {
 	stream_reset(stream_of_leg(leg), H2_CANCEL);
@@ -373,6 +384,7 @@ static const struct leg_ops stream_ops = {
 	.wake = stream_leg_wake,
 	.consumed = stream_leg_consumed,
 	.watch = stream_leg_watch,
+	.inspect = stream_leg_inspect,
 	.reset = stream_leg_reset,
 	.free = stream_leg_free,
 	.peer = stream_leg_peer,

@@ -22,6 +22,7 @@ struct stream {
 	bool end_received;          /* END_STREAM; `buffered` may still hold bytes */
 	bool is_refused;            /* answered with something else than 200: what it sends is dropped */
 	bool is_unwanted;           /* the peer has ended and asks for no more of ours */
+	bool is_at_rest;            /* nothing was sent for REST_MS: what only sending needs was freed */
 	uint32_t unwanted_since_ms; /* as all times here the low bits: only short intervals are distinguished */
 	void *unanswered; /* until the answer to CONNECT: the attempt of the pool, the inbound stream of the server */
 	struct window window;

@@ -1,7 +1,9 @@
 /* The memory for flow control that the tunnels of one pool share. */
+#include "sidecar/leg/leg_ops.h"
 #include "sidecar/leg/tcp_pair.h"
 #include "sidecar/tunnel/pool/tunnel_pool.h"
 #include "sidecar/tunnel/test_peer.h"
+#include <malloc.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -64,6 +66,50 @@ static void finding_l11_a_stream_that_was_idle_gives_its_window_back_as_it_goes_
 	assert_false(call->has_ended);
 }
 
+static void inspect(struct world *world, struct relay *relay)
+{
+	relay_inspect(relay, &(struct leg_inspection){.now_ms = loop_now_ms(world->loop)});
+}
+
+#ifndef __SANITIZE_ADDRESS__ /* whose allocator reports nothing to mallinfo2() */
+static size_t memory_in_use(void)
+{
+	return mallinfo2().uordblks;
+}
+#else
+static size_t memory_in_use(void)
+{
+	return 0;
+}
+#endif
+
+static void an_idle_stream_takes_less_memory_and_goes_on(void **state)
+{
+	enum { CALLS = 40, FRAME_LEN = 140, CACHED = 8, ENDS = 2 };
+	struct world *world = *state;
+	struct call *calls[CALLS];
+	struct far *fars[CALLS];
+	for (unsigned i = 0; i < CALLS; i++) {
+		assert_true(world_connect(world, &calls[i], &fars[i]));
+		assert_true(world_transfer(world, fars[i]->fd, calls[i]->app, 20000));
+		assert_true(world_transfer(world, calls[i]->app, fars[i]->fd, 20000));
+	}
+	clock_fake_advance(&world->clock, 2000);
+	world_run(world, 5);
+	size_t before = memory_in_use();
+	for (unsigned i = 0; i < CALLS; i++) {
+		inspect(world, calls[i]->relay);
+		inspect(world, fars[i]->relay);
+	}
+	world_run(world, 5);
+	if (before != 0)
+		assert_true(before - memory_in_use() >= ENDS * (CALLS - CACHED) * FRAME_LEN);
+	for (unsigned i = 0; i < CALLS; i++) {
+		assert_true(world_transfer(world, fars[i]->fd, calls[i]->app, 100000));
+		assert_true(world_transfer(world, calls[i]->app, fars[i]->fd, 100000));
+	}
+}
+
 static void gives_the_budget_back_when_streams_end(void **state)
 {
 	struct world *world = *state;
@@ -84,6 +130,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		WORLD_TEST(D38_resets_the_longest_unread_stream_when_the_budget_is_used_up),
 		WORLD_TEST(finding_l11_a_stream_that_was_idle_gives_its_window_back_as_it_goes_on),
+		WORLD_TEST(an_idle_stream_takes_less_memory_and_goes_on),
 		WORLD_TEST(gives_the_budget_back_when_streams_end),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
