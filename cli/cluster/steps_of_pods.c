@@ -4,6 +4,7 @@
 #include "base/core/version.h"
 #include "cli/cluster/checks.h"
 #include "cli/cluster/cluster_steps.h"
+#include "cli/cluster/degraded.h"
 #include "cli/cluster/pod_page.h"
 #include "cli/cluster/pod_sidecar.h"
 #include "cli/cluster/pods.h"
@@ -60,32 +61,36 @@ static bool ask_sidecar(void *arg, const char *namespace_, const char *pod, char
 }
 
 /* A sidecar that does not answer is left out: other rows are about it. */
-static void ask_for_ports(struct check *check, const struct walk *walk)
+static void ask_sidecars(struct check *check, const struct walk *walk)
 {
 	struct strict_ports *ports = strict_ports_new();
+	struct degraded *degraded = degraded_new();
 	uint64_t end = clock_system.mono_ms(&clock_system) + ASK_MS;
 	unsigned num_asked = 0;
 	enum err err = ERR_NONE;
 	for (size_t i = 0; i < json_array_size(walk->to_ask) && err != ERR_DENIED; i++) {
 		const json_t *one = json_array_get(walk->to_ask, i);
 		const char *space = json_string_value(json_array_get(one, 0));
+		const char *pod = json_string_value(json_array_get(one, 1));
 		_cleanup_(json_decrefp) json_t *page = NULL;
 		struct why why;
 		if (clock_system.mono_ms(&clock_system) >= end)
 			break;
-		err = pod_page_fetch(
-			&check->api, space, json_string_value(json_array_get(one, 1)), "/check", &page, &why);
+		err = pod_page_fetch(&check->api, space, pod, "/check", &page, &why);
 		if (err != ERR_NONE)
 			continue;
 		num_asked++;
 		strict_ports_add(ports, space, page);
+		degraded_add(degraded, space, pod, page);
 	}
+	degraded_report(degraded, &check->findings);
 	if (err == ERR_DENIED)
 		findings_well(
 			&check->findings, "strict", "not asked: this account may not get and create pods/portforward");
 	else
 		strict_ports_report(ports, num_asked, walk->num_running, &check->findings);
 	strict_ports_free(ports);
+	degraded_free(degraded);
 }
 
 static enum err walk_pods(struct check *check, struct walk *walk, struct why *why)
@@ -96,7 +101,7 @@ static enum err walk_pods(struct check *check, struct walk *walk, struct why *wh
 	RETURN_IF_ERR(
 		api_list(&check->api, "/apis/discovery.k8s.io/v1/endpointslices", add_slice, walk->services, why));
 	services_report(walk->services, &check->findings);
-	ask_for_ports(check, walk);
+	ask_sidecars(check, walk);
 	return ERR_NONE;
 }
 

@@ -7,6 +7,7 @@ current, `generate.py --write` writes them.
                                                               Helm: handfast.yaml; with cni.enabled=true handfast-cni.yaml, too
     deploy/kubernetes/generate.py --values                    the values, each with its default"""
 
+import json
 import pathlib
 import re
 import sys
@@ -49,6 +50,13 @@ VALUES = [
     ("log.level", "notice", "The least severe log lines: error, warning, notice or debug."),
     ("log.format", "json", "The form of log lines: text or json."),
 ]
+CHOICES = {
+    "image.pullPolicy": ["Always", "IfNotPresent", "Never"],
+    "policy.defaultMode": ["off", "permissive", "strict"],
+    "interception": ["redirect", "tproxy"],
+    "log.level": ["error", "warning", "notice", "debug"],
+    "log.format": ["text", "json"],
+}
 LISTS = {name for name, default, _ in VALUES if default == "[]"}
 _MADE = "# Made by deploy/kubernetes/generate.py from objects.yaml.in; a change goes there.\n"
 _CHART = """apiVersion: v2
@@ -58,6 +66,21 @@ type: application
 version: %(version)s
 appVersion: "%(version)s"
 kubeVersion: ">=1.29.0-0"
+"""
+# Rendered where a cluster answers, by install alone: `helm template` has no lookup. Helm itself would make the namespace
+# first, then fail on that of the chart, and leave half of the objects.
+_RELEASE_ELSEWHERE = """{{- if and .Release.IsInstall (eq .Release.Namespace .Values.namespace) (lookup "v1" "Namespace" "" "kube-system") (not (lookup "v1" "Namespace" "" .Values.namespace)) }}
+{{- fail (printf "the chart makes the namespace %s itself; keep the release in another one: helm install %s CHART --namespace default" .Values.namespace .Release.Name) }}
+{{- end }}
+"""
+_NOTES = """Pods of a namespace with the label get a sidecar when they are created:
+
+    kubectl label namespace NAMESPACE handfast.dev/inject=enabled
+    kubectl -n NAMESPACE rollout restart deployment,statefulset,daemonset
+    handfast check
+
+Before `helm uninstall {{ .Release.Name }} --namespace {{ .Release.Namespace }}` restart them without the label, until
+`handfast check --uninstall` finds none.
 """
 _IF_KNOWN = """{{- if semverCompare ">=1.30.0-0" .Capabilities.KubeVersion.Version }}
 %s{{- end }}
@@ -95,6 +118,8 @@ def manifest(changes=(), source=SOURCES[0]):
             raise SystemExit("no value is named %s; expected one of %s" % (name, ", ".join(values)))
         if values[name] in ("true", "false") and value not in ("true", "false") or values[name].isdigit() and not value.isdigit():
             raise SystemExit("%s is %s; expected %s" % (name, value, "a number" if values[name].isdigit() else "true or false"))
+        if value not in CHOICES.get(name, [value]):
+            raise SystemExit("%s is %s; expected one of %s" % (name, value, ", ".join(CHOICES[name])))
         values[name] = value
     return _MADE.replace(SOURCES[0], source) + _objects(values.__getitem__, source)
 
@@ -111,6 +136,27 @@ def _values_yaml():
     return _MADE.replace("objects.yaml.in", "its table of values") + "\n".join(lines) + "\n"
 
 
+def _schema_of(name, default):
+    """Of a text numbers too, since Helm makes one of `--set image.tag=1`."""
+    if name in CHOICES:
+        return {"enum": CHOICES[name]}
+    kind = "boolean" if default in ("true", "false") else "integer" if default.isdigit() else "array" if name in LISTS else None
+    return {"type": kind or ["string", "number"]}
+
+
+def _schema():
+    """A value that is misspelled is refused, in place of a default that nobody notices."""
+    def members():
+        return {"type": "object", "additionalProperties": False, "properties": {}}
+    schema = {"$schema": "http://json-schema.org/draft-07/schema#", **members()}
+    schema["properties"]["global"] = {"type": "object"}  # Helm's own, where the chart is part of another
+    for name, default, what in VALUES:
+        parent, _, leaf = name.rpartition(".")
+        at = schema["properties"].setdefault(parent, members()) if parent else schema
+        at["properties"][leaf] = {"description": what, **_schema_of(name, default)}
+    return json.dumps(schema, indent=2) + "\n"
+
+
 def _reference(name):
     return ("{{ toJson .Values.%s }}" if name in LISTS else "{{ .Values.%s }}") % name
 
@@ -122,7 +168,9 @@ def files():
         "handfast-cni.yaml": manifest(source=SOURCES[1]),
         "chart/Chart.yaml": _MADE + _CHART % {"version": _version()},
         "chart/values.yaml": _values_yaml(),
-        "chart/templates/handfast.yaml": _MADE + _where_known(_objects(_reference)),
+        "chart/values.schema.json": _schema(),
+        "chart/templates/NOTES.txt": _NOTES,
+        "chart/templates/handfast.yaml": _MADE + _RELEASE_ELSEWHERE + _where_known(_objects(_reference)),
         "chart/templates/handfast-cni.yaml": _MADE.replace(SOURCES[0], SOURCES[1]) + "{{- if .Values.cni.enabled }}\n"
                                              + _objects(_reference, SOURCES[1]) + "{{- end }}\n",
     }

@@ -6,6 +6,7 @@ import time
 
 from handfast_harness import expect, expect_eq, expect_in
 from kube_cluster import install, shop, workloads
+from kube_cluster.command_line import check
 from kube_cluster.http_load import HttpLoad
 
 DEADLINE_S = 480
@@ -69,6 +70,14 @@ def shows_that_only_namespaces_with_the_label_wait_for_the_webhook(story):
     with HttpLoad(story.network, story.address, 80) as load:
         load.wait_for_requests(20)
     expect_eq(load.failures, [], "failed calls without a control plane")
+
+
+def shows_that_a_check_names_ready_sidecars_that_have_no_control_plane(story):
+    def rows():
+        return check(story)[1].get("sidecar-degraded", [])
+    found = story.kubectl.wait("a row about them", rows, 30)
+    expect_in("control plane unreachable: ", found[0]["got"], "the row")
+    expect_in("such as ", found[0]["got"], "a pod's name")
 
 
 def shows_that_pods_start_again_when_it_is_back(story):

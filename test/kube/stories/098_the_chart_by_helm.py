@@ -31,10 +31,14 @@ def arrange(story):
                            lambda: not story.kubectl.get("namespace", install.NAMESPACE), 90)
 
 
-def _helm(story, *words):
-    argv = [story.helm, "--kubeconfig", story.cluster.pki.kubeconfig("admin"), "--namespace", "default", *words]
-    done = subprocess.run(story.cluster.machine.argv(argv), capture_output=True, text=True, timeout=150,
+def _run_helm(story, *words, namespace="default"):
+    argv = [story.helm, "--kubeconfig", story.cluster.pki.kubeconfig("admin"), "--namespace", namespace, *words]
+    return subprocess.run(story.cluster.machine.argv(argv), capture_output=True, text=True, timeout=150,
                           env=environment({"HOME": story.root}))
+
+
+def _helm(story, *words):
+    done = _run_helm(story, *words)
     expect_eq(done.returncode, 0, "helm %s: %s%s" % (" ".join(words), done.stdout[-1000:], done.stderr[-1000:]))
     return done.stdout
 
@@ -62,6 +66,26 @@ def shows_that_helm_finds_no_fault_and_makes_the_objects_of_the_one_file(story):
     expect_eq(sorted(by_helm), sorted(by_file), "the objects")
     for name, of_file in by_file.items():
         expect_eq(by_helm[name], of_file, "object %s %s" % name)
+
+
+def shows_that_a_value_that_does_not_exist_or_fit_is_refused(story):
+    if not story.helm:
+        return
+    for value, said in (("replica=3", "replica"), ("policy.defaultMode=stric", "permissive"), ("replicas=two", "replicas"),
+                        ("cni.enabled=yes", "enabled")):
+        done = _run_helm(story, "template", RELEASE, CHART, "--kube-version", "1.37.0", "--set", value)
+        expect_eq(done.returncode, 1, "helm template --set %s: %s" % (value, done.stdout[-200:]))
+        expect_in(said, done.stderr, "the reason for %s" % value)
+
+
+def shows_that_a_release_beside_its_own_namespace_is_refused_before_anything_is_made(story):
+    """`--create-namespace` would make the namespace that the chart makes, and leave half of the objects."""
+    if not story.helm:
+        return
+    done = _run_helm(story, "install", RELEASE, CHART, *IMAGES, "--create-namespace", namespace=install.NAMESPACE)
+    expect_eq(done.returncode, 1, "helm install --create-namespace: %s" % done.stdout)
+    expect_in("--namespace default", done.stderr, "the way out")
+    expect_eq(_left(story), [], "objects of the attempt")
 
 
 def shows_that_an_install_makes_a_mesh(story):
