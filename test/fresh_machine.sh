@@ -14,7 +14,7 @@ usage() {
 	sed -n '2,/^set /{/^#/s/^# \{0,1\}//p}' "${BASH_SOURCE[0]}"
 }
 
-only_demo= keep= folder=
+only_demo='' keep='' folder=''
 while [ $# -gt 0 ]; do
 	case $1 in
 	--demo) only_demo=1 ;;

@@ -145,7 +145,7 @@ def _schema_of(name, default):
 
 
 def _schema():
-    """A value that is misspelled is refused, in place of a default that nobody notices."""
+    """A value that is misspelled is refused, in place of a default that goes unnoticed."""
     def members():
         return {"type": "object", "additionalProperties": False, "properties": {}}
     schema = {"$schema": "http://json-schema.org/draft-07/schema#", **members()}

@@ -71,11 +71,11 @@ def shows_that_helm_finds_no_fault_and_makes_the_objects_of_the_one_file(story):
 def shows_that_a_value_that_does_not_exist_or_fit_is_refused(story):
     if not story.helm:
         return
-    for value, said in (("replica=3", "replica"), ("policy.defaultMode=stric", "permissive"), ("replicas=two", "replicas"),
+    for value, reason in (("replica=3", "replica"), ("policy.defaultMode=stric", "permissive"), ("replicas=two", "replicas"),
                         ("cni.enabled=yes", "enabled")):
         done = _run_helm(story, "template", RELEASE, CHART, "--kube-version", "1.37.0", "--set", value)
         expect_eq(done.returncode, 1, "helm template --set %s: %s" % (value, done.stdout[-200:]))
-        expect_in(said, done.stderr, "the reason for %s" % value)
+        expect_in(reason, done.stderr, "the reason for %s" % value)
 
 
 def shows_that_a_release_beside_its_own_namespace_is_refused_before_anything_is_made(story):
