@@ -222,7 +222,8 @@ static void confine(enum sandbox_role role)
 		log_why(LOG_LEVEL_WARNING, "sidecar", "running without a system call filter", &why);
 }
 
-static enum cli_exit wait_for_upgraded(const struct command_line *line, pid_t pid, int result)
+static enum cli_exit wait_for_upgraded(
+	const struct command_line *line, const struct sidecar_config *config, pid_t pid, int result)
 {
 	struct why why = {0};
 	char served = 0;
@@ -233,7 +234,7 @@ static enum cli_exit wait_for_upgraded(const struct command_line *line, pid_t pi
 		got = read(result, &served, 1);
 	while (got < 0 && errno == EINTR);
 	if (got == 1)
-		return command_line_answer(line, "upgraded: the new process serves");
+		return command_upgraded(line, config);
 	bool has_exited = waitpid(pid, &status, 0) == pid && WIFEXITED(status);
 	(void)why_set(&why, ERR_UNAVAILABLE, "a new process that serves",
 		"see the lines above, or the log of the running sidecar, where the new one writes",
@@ -257,14 +258,16 @@ static enum cli_exit upgrade(struct command_line *line, struct sidecar_config *c
 		fd_close(ends[0]);
 		return run_upgraded(line, config, ends[1]);
 	}
-	sidecar_config_free(config);
-	if (pid < 0)
+	if (pid < 0) {
+		sidecar_config_free(config);
 		return command_line_fail(line,
 			why_set(&why, err_from_errno(errno), "room for a process", "see ulimit -u", "cannot fork: %m"),
 			&why);
+	}
 	fd_close(ends[1]);
-	enum cli_exit code = wait_for_upgraded(line, pid, ends[0]);
+	enum cli_exit code = wait_for_upgraded(line, config, pid, ends[0]);
 	fd_close(ends[0]);
+	sidecar_config_free(config);
 	return code;
 }
 

@@ -86,6 +86,10 @@ void command_line_error_text(struct command_line *line, const char *name, const 
 enum cli_exit command_line_refuse(struct command_line *line); /* prints the errors */
 enum cli_exit command_line_fail(const struct command_line *line, enum err err, const struct why *why);
 enum cli_exit command_line_answer(const struct command_line *line, const char *text); /* one sentence; CLI_DONE */
+/* The same, and what is to be known beside it: each line of `notes`, which ends with '\n', is one on the standard
+ * error, or an item of the member `name` in JSON; without any, there is no such member. */
+enum cli_exit command_line_answer_with(
+	const struct command_line *line, const char *text, const char *name, struct span notes);
 /* What --help and --keys print. */
 enum err command_line_help(const struct cli_program *program, bool json, struct buf *out) _must_use_;
 enum err command_line_keys(const struct cli_program *program, bool json, struct buf *out) _must_use_;

@@ -308,9 +308,35 @@ enum cli_exit command_line_fail(const struct command_line *line, enum err err, c
 
 enum cli_exit command_line_answer(const struct command_line *line, const char *text)
 {
-	if (line->json)
-		print_json(json_pack("{s:s}", "answer", text));
-	else
+	return command_line_answer_with(line, text, NULL, (struct span){0});
+}
+
+/* An array of the lines. */
+static json_t *json_lines(struct span lines)
+{
+	json_t *list = json_array();
+	for (const uint8_t *end; lines.len > 0 && (end = memchr(lines.ptr, '\n', lines.len)) != NULL;) {
+		size_t len = (size_t)(end - lines.ptr);
+		json_array_append_new(list, json_sprintf("%.*s", (int)len, (const char *)lines.ptr));
+		lines = span_from(lines, len + 1);
+	}
+	return list;
+}
+
+enum cli_exit command_line_answer_with(
+	const struct command_line *line, const char *text, const char *name, struct span notes)
+{
+	json_t *list = json_lines(notes);
+	if (line->json) {
+		json_t *object = json_pack("{s:s}", "answer", text);
+		if (json_array_size(list) > 0)
+			json_object_set(object, name, list);
+		print_json(object);
+	} else {
 		puts(text);
+		for (size_t i = 0; i < json_array_size(list); i++)
+			fprintf(stderr, "%s: %s\n", line->program->name, json_string_value(json_array_get(list, i)));
+	}
+	json_decref(list);
 	return CLI_DONE;
 }
