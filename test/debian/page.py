@@ -1,11 +1,14 @@
-"""Follows the pages about hosts on three machines, as they stand there: docs/install-on-hosts.md, by packages, and docs/policy.md."""
+"""Follows the pages about hosts on three machines, as they stand there: docs/install-on-hosts.md, by packages, docs/policy.md, docs/back-up.md
+("On another machine") and docs/upgrade.md ("Go back")."""
 
 import pathlib
+import re
 import shutil
 import sys
 import time
 
-from machine import Failure, wait_until
+from fresh import OLD
+from machine import Failure, run, wait_until
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "lint"))
 import documented_commands  # noqa: E402 (the path must be set first)
@@ -44,6 +47,33 @@ class Reader:
         """What curl prints on a machine for the page's call."""
         return self.machines[name].run("curl", "-sS", "-m", "5", "-o", "/dev/null", "-w", "%{http_code}", "http://192.0.2.3/",
                                        check=False).stdout
+
+
+def _settle(machine):
+    wait_until("both sidecars at %s" % machine.name,
+               lambda: len(re.findall(r"\sconnected\s", machine.run("handfast", "status", check=False).stdout)) == 2, 30)
+
+
+def the_pages_about_backups_and_upgrades_lead_to_another_machine_and_back(debian):
+    """The control plane's machine is lost: a spare one takes over its address, gets the former release, and the backup again."""
+    control, spare = debian.control, debian.add_machine("spare", "192.0.2.4")
+    control.shell(documented_commands.read(documented_commands.BACK_UP)[0])
+    for file in ("etc/handfast/control.yaml", "etc/handfast/backup.passphrase", "var/backups/handfast/today.sealed"):
+        shutil.copy(control.root / file, spare.root / "root")
+    control.shell("systemctl stop handfast-control")
+    run("ip", "-n", control.name, "addr", "del", "192.0.2.1/24", "dev", "switch")
+    run("ip", "-n", spare.name, "addr", "add", "192.0.2.1/24", "dev", "eth0")
+    debian.reader.machines["spare"] = spare
+    spare.shell("ln -sfn /srv/new /root/packages; ln -sfn /srv/old /root/old")
+    debian.reader.follow(documented_commands.BACK_UP)
+    _settle(spare)
+    debian.reader.follow(documented_commands.UPGRADE)
+    if debian.reader.call("shop") != "200":
+        raise Failure("the call without a control plane")
+    spare.shell(documented_commands.read(documented_commands.BACK_UP)[1] + "systemctl start handfast-control")
+    if spare.run("dpkg-query", "-W", "-f", "${Version}", "handfast-control").stdout != OLD:
+        raise Failure("the packages of the former release are not installed")
+    _settle(spare)
 
 
 def output_of(outputs, text):

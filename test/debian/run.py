@@ -22,7 +22,8 @@ from fresh import (HERE, ROOT, apt_installs_all_of_them, debs, expect, make_olde
                    purge_removes_everything, refuses_a_number_that_is_taken, run_checks, the_examples_of_monitoring_are_there,
                    the_sboms_name_what_the_programs_link, the_settings_do_not_start_before_they_are_edited, traces)
 from machine import run, wait_until
-from page import the_page_about_policy_makes_a_port_strict, the_page_leads_to_an_encrypted_call, workloads_are_there
+from page import (the_page_about_policy_makes_a_port_strict, the_page_leads_to_an_encrypted_call,
+                  the_pages_about_backups_and_upgrades_lead_to_another_machine_and_back, workloads_are_there)
 from repository import apt_takes_a_signed_repository_and_refuses_what_was_changed
 
 sys.path[:0] = [str(ROOT / "test/lint")]
@@ -379,7 +380,7 @@ CHECKS = [makes_the_packages, the_same_commit_gives_the_same_bytes, and_the_same
           an_upgrade_keeps_settings_state_and_connections, a_machine_that_starts_again_has_rules_and_sidecar,
           removal_keeps_settings_and_state, a_sidecar_that_is_removed_alone_is_reported_by_all, a_purge_as_on_the_page_leaves_no_rules, a_purge_of_running_programs_removes_everything,
           no_program_ran_unconfined, the_page_leads_to_an_encrypted_call, the_page_about_policy_makes_a_port_strict,
-          no_program_ran_unconfined]
+          the_pages_about_backups_and_upgrades_lead_to_another_machine_and_back, no_program_ran_unconfined]
 
 
 LONG = [another_folder_compiles_to_the_same_bytes, lintian_has_no_error, the_library_of_spdx_accepts_the_sboms]  # before the purge
