@@ -7,6 +7,8 @@ repeated. What is withdrawn is withdrawn at every one of them within 2 s.
 
 Rows: I14, T7. Larger herds: `bench/control`."""
 
+import contextlib
+import os
 import shutil
 import tempfile
 import time
@@ -33,6 +35,15 @@ def arrange(story):
     story.herd.start("svid")
     expect(story.herd.await_event("svid", SECONDS), "not all have an SVID after %d s: %s" % (SECONDS, story.herd.last))
     wait_until("a stream of each", lambda: story.herd.last["streams"] == NUM, 20)
+    _put_first(story)
+
+
+def _put_first(story):
+    """Before what else this machine does: the time that is promised is that of a control plane with a processor of its own."""
+    control = story.mesh.control.process
+    for pid in (control.pid, *control.children(), story.herd.process.pid):
+        with contextlib.suppress(PermissionError):  # a container without CAP_SYS_NICE
+            os.setpriority(os.PRIO_PROCESS, pid, -15)
 
 
 class _Removed:
