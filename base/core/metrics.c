@@ -88,6 +88,7 @@ static const char *type_of(enum metric_kind kind)
 	case METRIC_COUNTER_MS:
 		return "counter";
 	case METRIC_GAUGE:
+	case METRIC_GAUGE_MS:
 		return "gauge";
 	case METRIC_BUCKET:
 	case METRIC_BUCKET_SUM:
@@ -128,6 +129,7 @@ static enum err encode_row(const struct metric_row *row, int64_t value, int64_t 
 	case METRIC_GAUGE:
 		return encode_number(row, "", value, out);
 	case METRIC_COUNTER_MS:
+	case METRIC_GAUGE_MS:
 		return encode_ms(row, "", value, out);
 	case METRIC_BUCKET:
 		*below += value;

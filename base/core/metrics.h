@@ -14,6 +14,7 @@ enum metric_kind {
 	METRIC_COUNTER,
 	METRIC_GAUGE,
 	METRIC_COUNTER_MS, /* milliseconds, shown as seconds */
+	METRIC_GAUGE_MS,   /* the same */
 	METRIC_BUCKET,     /* of a histogram: values up to its `le` and above that of the bucket before it */
 	METRIC_BUCKET_SUM, /* a histogram's last row: the sum in milliseconds, shown as seconds, and the count */
 };

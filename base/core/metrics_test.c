@@ -72,6 +72,7 @@ static void returns_an_error_when_the_buffer_is_too_small(void **state)
 enum {
 	TEST_SENT,
 	METRIC_DURATION_SYMBOLS(TEST_TOOK_OUT) METRIC_DURATION_SYMBOLS(TEST_TOOK_IN) TEST_CPU,
+	TEST_WAIT,
 	NUM_TEST_ROWS,
 };
 
@@ -80,6 +81,7 @@ static const struct metric_row with_durations[] = {
 	METRIC_DURATION_TABLE(TEST_TOOK_OUT, "test_took_seconds", "way=\"out\"", "How long it took.")
 		METRIC_DURATION_TABLE(TEST_TOOK_IN, "test_took_seconds", "way=\"in\"",
 			"")[TEST_CPU] = {METRIC_COUNTER_MS, "test_cpu_seconds_total", "", "Time used."},
+	[TEST_WAIT] = {METRIC_GAUGE_MS, "test_wait_seconds", "", "Time waited."},
 };
 
 static void finding_o7_durations_are_a_histogram(_unused_ void **state)
@@ -92,6 +94,7 @@ static void finding_o7_durations_are_a_histogram(_unused_ void **state)
 	metric_observe_ms(metrics_shard(metrics, 1), TEST_TOOK_OUT, 60000);
 	metric_observe_ms(metrics_shard(metrics, 0), TEST_TOOK_IN, 5000);
 	metric_set(metrics_shard(metrics, 0), TEST_CPU, 1234);
+	metric_set(metrics_shard(metrics, 1), TEST_WAIT, 5006);
 	assert_int_equal(metrics_encode(metrics, &out), ERR_NONE);
 	const char *text = buf_cstr(&out);
 	static const char *const lines[] = {"# TYPE test_took_seconds histogram\n",
@@ -99,7 +102,7 @@ static void finding_o7_durations_are_a_histogram(_unused_ void **state)
 		"{way=\"out\",le=\"0.005\"} 3\n", "{way=\"out\",le=\"5\"} 3\n", "{way=\"out\",le=\"+Inf\"} 4\n",
 		"\ntest_took_seconds_sum{way=\"out\"} 60.005\n", "\ntest_took_seconds_count{way=\"out\"} 4\n",
 		"{way=\"in\",le=\"2\"} 0\n", "{way=\"in\",le=\"5\"} 1\n", "\ntest_took_seconds_count{way=\"in\"} 1\n",
-		"\ntest_cpu_seconds_total 1.234\n"};
+		"\ntest_cpu_seconds_total 1.234\n", "# TYPE test_wait_seconds gauge\n", "\ntest_wait_seconds 5.006\n"};
 	for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++)
 		assert_non_null(strstr(text, lines[i]));
 	assert_null(strstr(strstr(text, lines[0]) + 1, lines[0])); /* one heading per name */

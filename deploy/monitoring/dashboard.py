@@ -90,7 +90,7 @@ ROWS = [
          "What the control plane did per second."),
         ("timeseries", 8, 8, "Refused at the control plane", "cps", [("sum by (limit) (rate(handfast_control_connections_refused_total[$__rate_interval])) > 0", "limit {{limit}}"), ("sum(rate(handfast_control_calls_refused_total[$__rate_interval]))", "calls without an identity"), ("sum(rate(handfast_control_handshakes_failed_total[$__rate_interval]))", "handshakes")],
          "Its log has the addresses."),
-        ("timeseries", 8, 8, "Signer and store", "ms", [("handfast_control_signer_wait_milliseconds", "{{instance}} signer"), ("handfast_control_store_silent_seconds * 1000", "{{instance}} etcd silent")],
+        ("timeseries", 8, 8, "Signer and store", "s", [("handfast_control_signer_wait_seconds", "{{instance}} signer"), ("handfast_control_store_silent_seconds", "{{instance}} etcd silent")],
          "How long the signer and etcd have not answered."),
         ("timeseries", 8, 8, "Trust epoch", "none", [("handfast_control_trust_epoch", "{{instance}}")],
          "It rises with each change of roots, bans and lists; replicas agree within seconds."),

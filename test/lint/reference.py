@@ -23,7 +23,7 @@ RENAMED = {"handfast-sidecar": "sidecar/renamed_settings.def", "handfast-control
 EXAMPLES = {"docker/sidecar.example.yaml": "handfast-sidecar", "docker/control.example.yaml": "handfast-control"}
 TYPES = {"TEXT": "text", "PATH": "path", "KEYWORD": "keyword", "BOOL": "boolean", "NUMBER": "number", "DURATION": "duration", "SIZE": "size",
          "TEXTS": "list of texts", "NUMBERS": "list of numbers", "NETWORKS": "list of networks", "SECTIONS": "list of sections"}
-KINDS = {"METRIC_COUNTER": "counter", "METRIC_GAUGE": "gauge", "METRIC_COUNTER_MS": "counter"}
+KINDS = {"METRIC_COUNTER": "counter", "METRIC_GAUGE": "gauge", "METRIC_COUNTER_MS": "counter", "METRIC_GAUGE_MS": "gauge"}
 DIRECTIONS = ("outbound", "inbound", "inbound_plain")
 
 Setting = collections.namedtuple("Setting", "key type unit range default effect help")
