@@ -55,10 +55,18 @@ def _start_without_watch_list(story):
     story.kubectl.wait("its lists", lambda: ("", "pods", "list") in wanted(), 20)
 
 
+def _roles_of_the_namespace(kubectl):
+    """Those of the account: other stories leave roles of their operators there."""
+    account = ("ServiceAccount", "handfast-control")
+    bound = {binding["roleRef"]["name"] for binding in kubectl.get("rolebinding", namespace=install.NAMESPACE)
+             if account in [(subject["kind"], subject["name"]) for subject in binding.get("subjects", [])]}
+    return [role for role in kubectl.get("role", namespace=install.NAMESPACE) if role["metadata"]["name"] in bound]
+
+
 def _granted(story):
     """{(group, resource, verb)} of all rules that the account has."""
     kubectl, found = story.cluster.kubectl, set()
-    roles = [kubectl.get("clusterrole", "handfast-control")] + kubectl.get("role", namespace=install.NAMESPACE)
+    roles = [kubectl.get("clusterrole", "handfast-control")] + _roles_of_the_namespace(kubectl)
     for rule in [rule for role in roles for rule in role["rules"]]:
         found |= {(group, resource, verb) for group in rule["apiGroups"] for resource in rule["resources"]
                   for verb in rule["verbs"]}
