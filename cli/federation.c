@@ -4,6 +4,7 @@
 #include "base/pb/unpack.h"
 #include "cli/call.h"
 #include "cli/commands.h"
+#include "cli/reach.h"
 #include "cli/show.h"
 #include "proto/handfast/v1/operator.pb-c.h"
 #include <stdio.h>
@@ -88,17 +89,23 @@ static bool is_of(const partner_t *partner, const char *domain)
 /* Those of that trust domain, or all. Returns how many. */
 static size_t show(const struct command_line *line, const list_t *list, const char *domain)
 {
+	char reach[160];
 	json_t *rows = json_array();
 	size_t num = 0;
 	for (size_t i = 0; i < list->n_partners; i++) {
 		if (!is_of(list->partners[i], domain))
 			continue;
 		num++;
-		if (line->json)
-			json_array_append_new(rows, partner_json(list->partners[i]));
-		else
+		if (!line->json) {
 			print_partner(list->partners[i]);
+			continue;
+		}
+		json_t *row = partner_json(list->partners[i]);
+		reach_put_json(list->reach, row);
+		json_array_append_new(rows, row);
 	}
+	if (num > 0 && !line->json && list->reach != NULL)
+		printf("  stored%s\n", reach_text(list->reach, reach, sizeof reach));
 	if (line->json && domain == NULL)
 		show_json(json_pack("{s:O}", "partners", rows));
 	else if (line->json && num > 0)

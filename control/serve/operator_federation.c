@@ -12,18 +12,28 @@ enum err operator_federation_list(struct operator_request *request)
 		return ERR_NONE;
 	if (request->serve->options.federation == NULL)
 		return ERR_UNSUPPORTED;
-	RETURN_IF_ERR(federation_list_encode(request->serve->options.federation, (struct span){0}, &message));
+	RETURN_IF_ERR(federation_list_encode(
+		request->serve->options.federation, (struct span){0}, &request->reach, &message));
 	operator_request_finish(request, ERR_NONE, &message, NULL);
 	return ERR_NONE;
+}
+
+static void answer_change(struct operator_request *request)
+{
+	enum err err = operator_federation_list(request);
+	if (err != ERR_NONE)
+		operator_request_finish(request, err, NULL, NULL);
+	operator_request_unref(request);
 }
 
 static void on_done(void *arg, enum err err, const struct why *why)
 {
 	struct operator_request *request = arg;
-	if (err == ERR_NONE)
-		err = operator_federation_list(request);
-	if (err != ERR_NONE)
-		operator_request_finish(request, err, NULL, why);
+	if (err == ERR_NONE) {
+		operator_reach(request, answer_change);
+		return;
+	}
+	operator_request_finish(request, err, NULL, why);
 	operator_request_unref(request);
 }
 

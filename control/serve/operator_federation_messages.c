@@ -4,6 +4,7 @@
 #include "certs/digest.h"
 #include "control/issue/certificate.h"
 #include "control/serve/operator_messages.h"
+#include "control/serve/reach_message.h"
 #include "proto/handfast/v1/operator.pb-c.h"
 
 #define ROOTS_MAX (JWKS_ROOTS_MAX + PARTNER_RETIRED_MAX)
@@ -91,9 +92,12 @@ static void add_row(void *arg, const struct federation_view *view)
 	rows->pointers[rows->num++] = &row->message;
 }
 
-enum err federation_list_encode(const struct federation *federation, struct span only, struct buf *out)
+enum err federation_list_encode(
+	const struct federation *federation, struct span only, const struct reach *reach, struct buf *out)
 {
 	Handfast__V1__FederationListResponse message = HANDFAST__V1__FEDERATION_LIST_RESPONSE__INIT;
+	Handfast__V1__Reach reached;
+	message.reach = reach_fill(reach, &reached);
 	_cleanup_(rows_done) struct rows rows = {.only = only};
 	federation_each(federation, add_row, &rows);
 	message.partners = rows.pointers;

@@ -199,7 +199,8 @@ struct revoke_answer {
 enum err revoke_serial_answer_encode(const struct revoke_answer *answer, struct buf *out) _must_use_;
 
 /* FederationListResponse; `only`: of that trust domain; empty: of all. */
-enum err federation_list_encode(const struct federation *federation, struct span only, struct buf *out) _must_use_;
+enum err federation_list_encode(
+	const struct federation *federation, struct span only, const struct reach *reach, struct buf *out) _must_use_;
 struct federation_request { /* spans live in the arena; zeroed is valid to federation_request_done() */
 	struct pb_arena *arena;
 	struct span trust_domain, bundle; /* bundle empty: fetch */

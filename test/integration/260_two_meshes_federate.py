@@ -199,7 +199,8 @@ def shows_its_metrics(story):
 def shows_that_names_are_resolved_after_resolv_conf_was_replaced(story):
     """The process may open the file of its start alone (Landlock); the servers that this one named stay in use."""
     story.etc.replace("resolv.conf", "nameserver %s\n" % story.mesh.raw.ipv4)
-    story.control.run("federation", "refresh", PARTNER)
+    refreshed = json.loads(story.control.run("federation", "refresh", PARTNER, "--output", "json").stdout)
+    expect(refreshed["acknowledged"] == refreshed["connected_sidecars"] > 0, "sidecars with the refreshed bundle: %s" % refreshed)
     row = json.loads(story.control.run("federation", "list", "--output", "json").stdout)["partners"][0]
     expect("trouble" not in row, "the partner is in trouble: %s" % row)
 
