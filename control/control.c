@@ -2,7 +2,6 @@
 #include "base/core/log.h"
 #include "base/core/mem.h"
 #include "base/net/fd.h"
-#include "base/net/service_manager.h"
 #include "base/net/socket.h"
 #include "base/net/tcp_table.h"
 #include "control/control_private.h"
@@ -254,41 +253,14 @@ enum err control_new(const struct control_source *source, struct control_config 
 
 /* --- signals --- */
 
-static void check_drained(struct loop_timer *timer)
-{
-	struct control *control = container_of(timer, struct control, drain);
-	if (control->serve == NULL || serve_is_drained(control->serve) ||
-		loop_now_ms(control->loop) >= control->drain_deadline_ms)
-		loop_stop(control->loop);
-	else
-		loop_timer_start(control->loop, &control->drain, CONTROL_DRAIN_CHECK_MS, check_drained);
-}
-
-static void drain(struct control *control)
-{
-	if (control->is_draining) { /* the second signal ends it at once */
-		loop_stop(control->loop);
-		return;
-	}
-	control->is_draining = true;
-	service_manager_stopping();
-	log_notice("control", "stopping: no new connections; open ones get GOAWAY");
-	if (control->serve != NULL)
-		serve_drain(control->serve);
-	if (control->plane != NULL)
-		kube_plane_drain(control->plane);
-	control->drain_deadline_ms = loop_now_ms(control->loop) + CONTROL_DRAIN_MS;
-	loop_timer_start(control->loop, &control->drain, CONTROL_DRAIN_CHECK_MS, check_drained);
-}
-
 static void on_terminate(struct loop_signal *signal)
 {
-	drain(container_of(signal, struct control, terminate));
+	control_drain(container_of(signal, struct control, terminate));
 }
 
 static void on_interrupt(struct loop_signal *signal)
 {
-	drain(container_of(signal, struct control, interrupt));
+	control_drain(container_of(signal, struct control, interrupt));
 }
 
 static void on_hangup(struct loop_signal *signal)
@@ -326,6 +298,7 @@ static void close_ports(struct control *control)
 	loop_signal_stop(&control->interrupt);
 	loop_signal_stop(&control->hangup);
 	loop_timer_stop(&control->drain);
+	loop_timer_stop(&control->linger);
 	loop_timer_stop(&control->note);
 }
 
@@ -338,7 +311,7 @@ static void free_listeners(struct control *control)
 	if (control->serve != NULL)
 		serve_free(control->serve);
 	other_roots_free(control->other_roots);
-	if (control->plane != NULL)
+	if (control->plane != NULL && control->config->kubernetes.sidecar_image != NULL)
 		kube_plane_free(control->plane);
 	if (control->pages != NULL)
 		pages_free(control->pages);

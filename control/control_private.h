@@ -22,6 +22,7 @@
 
 #define CONTROL_DRAIN_MS       5000
 #define CONTROL_DRAIN_CHECK_MS 50
+#define CONTROL_LINGER_MS      2000 /* the webhook serves on until the nodes know that this replica ends */
 
 struct control {
 	const struct control_source *source;
@@ -68,7 +69,7 @@ struct control {
 	struct serve *serve;
 	struct buf authorities[3]; /* DER: bootstrap root, root, intermediate */
 	struct loop_signal terminate, interrupt, hangup;
-	struct loop_timer drain, note;
+	struct loop_timer drain, linger, note;
 	void (*on_fenced)(struct control *control);
 	uint64_t drain_deadline_ms;
 	bool is_draining;
@@ -157,6 +158,9 @@ void control_page_start(struct control *control); /* serve is there */
 void control_start(struct control *control);
 /* control_reload.c */
 void control_reload(struct control *control);
+
+/* control_drain.c: ends the run when nothing is open any more, and at the second call. */
+void control_drain(struct control *control);
 void control_review_policy(struct control *control); /* warnings, to the log and the metric */
 /* control.c */
 void control_fail(struct control *control, enum err err, const char *what, const struct why *why);

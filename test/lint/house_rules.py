@@ -220,6 +220,7 @@ TESTED_ELSEWHERE = {
     "sidecar/workload_api/sds_stream.c": "test/integration/220_the_workload_gets_its_identity.py",
     # Composition roots: the stories start whole programs.
     "control/control.c": "test/integration/053_restarts_and_drain.py",
+    "control/control_drain.c": "test/kube/stories/033_a_replica_that_ends_answers_the_webhook.py",
     "control/control_reload.c": "test/integration/070_bad_input.py",
     "control/kube/kube_plane.c": "test/kube/stories/010_install_to_the_first_encrypted_call.py",
     "control/control_names.c": "test/integration/260_two_meshes_federate.py",
