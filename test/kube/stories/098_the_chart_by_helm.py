@@ -113,6 +113,7 @@ def shows_an_upgrade_a_rollback_and_an_uninstall_that_leaves_nothing(story):
     before = _control_plane(story)["spec"]
     _helm(story, "upgrade", RELEASE, CHART, *IMAGES, "--set", "identity.leafTtl=2h", "--set", "replicas=3", "--set",
           "federation.port=15013", "--set-json", "federation.partners=" + json.dumps(PARTNERS), "--wait", "--timeout", "90s")
+    _helm(story, "upgrade", RELEASE, CHART, "--reset-then-reuse-values", "--wait", "--timeout", "90s")  # as the page has it
     expect_eq(_control_plane(story)["spec"]["replicas"], 3, "replicas after the upgrade")
     settings = json.dumps(story.kubectl.get("configmaps", namespace=install.NAMESPACE))
     expect_in("2h", settings, "the settings after the upgrade")
