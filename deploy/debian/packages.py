@@ -188,8 +188,15 @@ def notices(sbom):
             yield text
 
 
-# The programs are static but two; of what is in them only libyaml is on lintian's list.
-OVERRIDES = "%s binary: embedded-library libyaml *\n"
+def overrides(package, is_static):
+    """Of lintian. The programs are static but two, which it takes for libraries that lack something; of what is in them only
+    libyaml is on its list. The packages are not Debian's, where an upload closes the bug that announced it."""
+    tags = ["initial-upload-closes-no-bugs *"]
+    if is_static:
+        tags += ["embedded-library libyaml *", "shared-library-lacks-prerequisites *"]
+    if not package.section:
+        tags.append("no-manual-page *")  # another program starts it
+    return "".join(f"{package.name} binary: {tag}\n" for tag in tags)
 
 
 def add_documents(tree, package, version, epoch, sbom):
@@ -199,8 +206,7 @@ def add_documents(tree, package, version, epoch, sbom):
     tree.add(f"{folder}/copyright", (HERE / "copyright").read_bytes())
     tree.add(f"{folder}/changelog.gz", gzip.compress((ROOT / "CHANGES.md").read_bytes(), 9, mtime=0))
     tree.add(f"{folder}/changelog.Debian.gz", gzip.compress(changelog(version, epoch).encode(), 9, mtime=0))
-    if b'"name": "libyaml"' in sbom.read_bytes():
-        tree.add(f"usr/share/lintian/overrides/{package.name}", OVERRIDES % package.name)
+    tree.add(f"usr/share/lintian/overrides/{package.name}", overrides(package, b'"name": "libyaml"' in sbom.read_bytes()))
     if package.unit:
         tree.add(f"{folder}/README.Debian", (HERE / "README.Debian").read_bytes())
 
