@@ -44,3 +44,9 @@ static inline void input_rearm(struct input *input)
 {
 	input->is_drained = false;
 }
+
+/* Nothing can have come yet: no recv(2) until input_rearm(). */
+static inline void input_hold(struct input *input)
+{
+	input->is_drained = true;
+}

@@ -16,6 +16,8 @@ struct tls_session {
 	int16_t alert; /* last fatal one, sent or received */
 	bool is_client : 1;
 	bool may_lack_protocol : 1; /* tls_context_options.alpn_is_optional */
+	bool gathers_first : 1;
+	bool has_begun : 1; /* its handshake */
 	bool is_established : 1;
 	bool has_failed : 1;
 	bool has_failed_by_peer : 1;

@@ -30,6 +30,7 @@ enum err tls_session_new(const struct tls_session_options *options, struct tls_s
 	session->fd = options->fd;
 	session->alert = NO_ALERT;
 	session->is_client = options->context->role == TLS_CLIENT;
+	session->gathers_first = options->gathers_first;
 	session->may_lack_protocol = options->context->alpn_is_optional;
 	session->on_verify = options->on_verify;
 	session->verify_arg = options->verify_arg;
@@ -104,12 +105,23 @@ static void establish(struct tls_session *session)
 	trace_established(session);
 }
 
+/* A server sends nothing before the client's hello: to look for it would be a system call for nothing. */
+static void rearm_handshake(struct tls_session *session)
+{
+	bool may_receive = session->has_begun || !session->is_client;
+	session->has_begun = true;
+	if (may_receive)
+		input_rearm(&session->input);
+	else
+		input_hold(&session->input);
+}
+
 enum io_result tls_session_handshake(struct tls_session *session)
 {
 	if (session->has_failed)
 		return IO_FAILED;
 	if (!session->is_established) {
-		input_rearm(&session->input);
+		rearm_handshake(session);
 		int rc = SSL_do_handshake(session->ssl);
 		enum io_result result = rc == 1 ? IO_DONE : result_of(session, rc);
 		if (result == IO_FAILED || result == IO_EOF)
@@ -119,6 +131,8 @@ enum io_result tls_session_handshake(struct tls_session *session)
 			return flushed == IO_DONE ? IO_WANT_READ : flushed;
 		}
 		establish(session);
+		if (session->gathers_first && session->is_client)
+			return IO_DONE;
 	}
 	return tls_session_flush(session);
 }

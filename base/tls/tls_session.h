@@ -41,6 +41,8 @@ struct tls_session_options {
 	/* Client: one key share, for the best group, instead of one more for another kind: for a server that is known
 	 * to have that group. Another server costs a round trip more (HelloRetryRequest, RFC 8446 4.1.4). */
 	bool one_key_share;
+	/* Client: the end of the handshake waits for tls_session_flush(), to leave with the first bytes. */
+	bool gathers_first;
 	const struct span *extra_chain; /* DER, sent after the svid's chain (the control plane sends its root); borrowed
 					   during tls_session_new() */
 	size_t num_extra_chain;
@@ -55,7 +57,7 @@ void tls_session_free(struct tls_session *session); /* closes the descriptor wit
 DEFINE_CLEANUP(struct tls_session *, tls_session_free)
 int tls_session_fd(const struct tls_session *session);
 
-/* IO_FAILED: see tls_session_why(). Flushes the handshake's own output, including the alert. */
+/* IO_FAILED: see tls_session_why(). Flushes the handshake's own output, including the alert; but for gathers_first. */
 enum io_result tls_session_handshake(struct tls_session *session) _must_use_;
 bool tls_session_is_established(const struct tls_session *session);
 /* After the handshake: whether `name` is the protocol that both ends agreed on (ALPN). */

@@ -29,6 +29,37 @@ static void completes_a_mutual_handshake(void **state)
 	assert_non_null(strstr(tls_session_cipher(pair->client), "TLS_"));
 }
 
+static void a_client_may_send_the_end_of_its_handshake_with_its_first_bytes(void **state)
+{
+	struct test_pair *pair = *state;
+	const struct test_identity *own = &pair->client_identity, *far = &pair->server_identity;
+	const struct tls_session_options client = {.svid = own->svid, .key = own->key, .gathers_first = true};
+	const struct tls_session_options server = {.svid = far->svid, .key = far->key};
+	size_t len;
+	test_pair_open_as(pair, &client, &server);
+	assert_int_equal(tls_session_handshake(pair->client), IO_WANT_READ);
+	assert_int_equal(tls_session_unflushed(pair->client), 0); /* its hello has left */
+	assert_int_equal(tls_session_handshake(pair->server), IO_WANT_READ);
+	assert_int_equal(tls_session_handshake(pair->client), IO_DONE);
+	assert_true(tls_session_unflushed(pair->client) > 0);
+	assert_int_equal(tls_session_handshake(pair->server), IO_WANT_READ);
+	assert_int_equal(tls_session_write(pair->client, SPAN_LITERAL("first"), &len), IO_DONE);
+	assert_int_equal(tls_session_flush(pair->client), IO_DONE);
+	assert_int_equal(tls_session_handshake(pair->server), IO_DONE);
+	assert_true(tls_session_has_pending(pair->server)); /* one read brought both */
+	test_expect(pair->server, "first");
+}
+
+static void a_client_does_not_read_before_its_hello(void **state)
+{
+	struct test_pair *pair = *state;
+	test_pair_connect(pair);
+	assert_int_equal(send(pair->fds[1], "no record", 9, 0), 9);
+	pair->client = test_session(pair, TLS_CLIENT, TAKE_FD(pair->fds[0]));
+	assert_int_equal(tls_session_handshake(pair->client), IO_WANT_READ);
+	assert_int_equal(tls_session_handshake(pair->client), IO_FAILED);
+}
+
 static void transfers_bytes_in_both_directions(void **state)
 {
 	struct test_pair *pair = *state;
@@ -259,6 +290,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		CASE(completes_a_mutual_handshake),
+		CASE(a_client_may_send_the_end_of_its_handshake_with_its_first_bytes),
+		CASE(a_client_does_not_read_before_its_hello),
 		CASE(transfers_bytes_in_both_directions),
 		CASE(close_notify_is_an_end_and_not_a_failure),
 		CASE(writes_no_more_than_its_output_buffer),

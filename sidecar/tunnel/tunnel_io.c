@@ -118,7 +118,9 @@ static enum io_result flush_all(struct tunnel *tunnel)
 {
 	uint32_t batch = pace_batch(&tunnel->pace);
 	unsigned turns = batch < PACE_MAX ? 1 : FLUSH_TURNS;
-	enum io_result flushed = tls_session_flush(tunnel->tls);
+	/* The end of a client's handshake leaves with its first frames. */
+	bool gathers = tunnel->state == TUNNEL_AWAITING_SETTINGS;
+	enum io_result flushed = gathers ? IO_DONE : tls_session_flush(tunnel->tls);
 	for (unsigned turn = 0; flushed == IO_DONE; turn++) {
 		if (turn == turns)
 			return IO_WANT_WRITE;
@@ -130,7 +132,7 @@ static enum io_result flush_all(struct tunnel *tunnel)
 		if (produced == IO_DONE)
 			break;
 	}
-	return flushed;
+	return flushed == IO_DONE ? tls_session_flush(tunnel->tls) : flushed;
 }
 
 static void write_lost(struct tunnel *tunnel)

@@ -30,6 +30,7 @@ enum err tunnel_start_tls(struct tunnel *tunnel, int fd, struct why *why)
 		.fd = fd,
 		.svid = credentials_svid(tunnel->credentials),
 		.key = credentials_key(tunnel->credentials),
+		.gathers_first = true,
 		.on_verify = on_verify,
 		.verify_arg = tunnel,
 	};
