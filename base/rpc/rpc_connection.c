@@ -6,8 +6,9 @@
 enum {
 	STREAM_WINDOW = 64 * 1024,
 	H2_NO_ERROR = 0,
-	/* Small: a control plane has thousands of connections, and each of our clients fills no more of its table there.
-	 * What a server takes is HTTP/2's initial value: clients exist that do not read SETTINGS_HEADER_TABLE_SIZE. */
+	/* Small: a control plane has thousands of connections, and each of our clients fills no more of its table
+	 * there. What a server takes is HTTP/2's initial value: clients exist that do not read
+	 * SETTINGS_HEADER_TABLE_SIZE. */
 	HEADER_TABLE_SENT = 1024,
 	FRAME_SENT = 16 * 1024,
 };
