@@ -246,12 +246,27 @@ static void check_refused_mode(struct findings *findings, const json_t *namespac
 	wrong(findings, "pod-security", "a namespace that allows NET_RAW, or the mode redirect", fix, got);
 }
 
+/* The webhook selects one value, and the API server calls it for no other: pods would start without one, unnoticed. */
+static void check_label(struct findings *findings, const json_t *namespace_)
+{
+	char got[256], fix[192];
+	const char *name = checks_name(namespace_), *value = checks_label(namespace_, CHECKS_LABEL);
+	if (value[0] == '\0' || strcmp(value, "enabled") == 0 || strcmp(value, "disabled") == 0)
+		return;
+	snprintf(got, sizeof(got), "namespace %.64s has the label " CHECKS_LABEL "=%.64s, and its pods get no sidecar",
+		name, value);
+	snprintf(fix, sizeof(fix), "kubectl label --overwrite namespace %.64s " CHECKS_LABEL "=enabled, or =disabled",
+		name);
+	wrong(findings, "namespace-label", "the value enabled, which alone is selected", fix, got);
+}
+
 void check_pod_security(struct findings *findings, const json_t *namespaces, bool has_cni)
 {
 	size_t num = 0;
 	for (size_t i = 0; i < json_array_size(namespaces); i++) {
 		const json_t *one = json_array_get(namespaces, i);
 		char got[256], fix[192];
+		check_label(findings, one);
 		if (!checks_is_labeled(one))
 			continue;
 		num++;

@@ -194,6 +194,18 @@ static void pod_security_is_a_finding_only_where_the_label_is(_unused_ void **st
 	json_decref(namespaces);
 }
 
+static void a_label_that_selects_nothing_is_a_finding(_unused_ void **state)
+{
+	json_t *namespaces =
+		test_object("[{'metadata': {'name': 'shop', 'labels': {'handfast.dev/inject': 'true'}}},"
+			    " {'metadata': {'name': 'off', 'labels': {'handfast.dev/inject': 'disabled'}}},"
+			    " {'metadata': {'name': 'other', 'labels': {'app': 'true'}}}]");
+	check_pod_security(&findings, namespaces, false);
+	test_is_wrong(&findings, "namespace-label", "namespace shop has the label handfast.dev/inject=true");
+	assert_int_equal(findings.num_wrong, 1);
+	json_decref(namespaces);
+}
+
 /* Also with the CNI plugin: the capability is the sidecar's. */
 static void a_namespace_that_refuses_its_own_mode_is_a_finding(_unused_ void **state)
 {
@@ -273,6 +285,7 @@ int main(void)
 		TEST(a_service_needs_a_ready_endpoint),
 		TEST(a_definition_must_serve_this_releases_version),
 		TEST(pod_security_is_a_finding_only_where_the_label_is),
+		TEST(a_label_that_selects_nothing_is_a_finding),
 		TEST(a_namespace_that_refuses_its_own_mode_is_a_finding),
 		TEST(the_control_plane_is_of_this_programs_release),
 		TEST(an_agent_is_needed_on_each_node),

@@ -9,7 +9,7 @@ enum { NAME_MAX = 64, NAMES_MAX = 100, REASON_MAX = 112 };
 
 #define PROBE_FAILS "it runs, and its probe fails"
 
-enum trouble { WITHOUT_SIDECAR, OLDER, NOT_READY, NUM_TROUBLES };
+enum trouble { WITHOUT_SIDECAR, ASKS_IN_VAIN, OLDER, NOT_READY, NUM_TROUBLES };
 
 struct tally { /* of a namespace */
 	const char *name;
@@ -143,6 +143,13 @@ static void add_with_sidecar(struct pods *pods, struct tally *tally, const json_
 	note(tally, NOT_READY, pod);
 }
 
+/* By itself: the webhook is called for namespaces with the label alone. */
+static bool asks_for_sidecar(const json_t *pod)
+{
+	return strcmp(checks_label(pod, CHECKS_LABEL), "enabled") == 0 ||
+	       strcmp(annotation(pod, INJECT_ANNOTATIONS "inject"), "enabled") == 0;
+}
+
 enum pods_kind pods_add(struct pods *pods, const json_t *pod)
 {
 	struct tally *tally = tally_of(pods, checks_text(json_object_get(pod, "metadata"), "namespace"));
@@ -152,8 +159,11 @@ enum pods_kind pods_add(struct pods *pods, const json_t *pod)
 		add_with_sidecar(pods, tally, pod);
 		return PODS_WITH_SIDECAR;
 	}
-	if (!checks_is_labeled(tally->namespace_))
+	if (!checks_is_labeled(tally->namespace_)) {
+		if (asks_for_sidecar(pod))
+			note(tally, ASKS_IN_VAIN, pod);
 		return PODS_OUTSIDE;
+	}
 	if (is_left_alone(pods, tally, pod)) {
 		pods->num_outside++;
 		return PODS_OUTSIDE;
@@ -193,6 +203,23 @@ static void report_without(const struct tally *tally, struct findings *findings)
 	findings_wrong(findings, "pods-without-sidecar", &why);
 }
 
+static void report_asking(const struct tally *tally, struct findings *findings)
+{
+	char fix[192];
+	struct why why;
+	unsigned num = tally->num[ASKS_IN_VAIN];
+	if (num == 0)
+		return;
+	snprintf(fix, sizeof(fix),
+		"kubectl label namespace %.64s " CHECKS_LABEL "=enabled, then rollout restart its " CHECKS_RESTARTED,
+		tally->name);
+	(void)why_set(&why, ERR_CONFIG, "the label at the namespace, too: the webhook is called for those alone", fix,
+		"%u %s of namespace %.64s %s " CHECKS_LABEL ": enabled, and no sidecar: %s%s", num,
+		num == 1 ? "pod" : "pods", tally->name, num == 1 ? "has" : "have", tally->names[ASKS_IN_VAIN],
+		more(tally, ASKS_IN_VAIN));
+	findings_wrong(findings, "namespace-label", &why);
+}
+
 static void report_older(const struct tally *tally, struct findings *findings)
 {
 	char fix[192];
@@ -225,6 +252,7 @@ void pods_report(const struct pods *pods, struct findings *findings)
 {
 	for (size_t i = 0; i < pods->num_tallies; i++) {
 		report_without(&pods->tallies[i], findings);
+		report_asking(&pods->tallies[i], findings);
 		report_older(&pods->tallies[i], findings);
 		report_not_ready(&pods->tallies[i], findings);
 	}

@@ -56,6 +56,19 @@ static void a_pod_without_a_sidecar_is_found_where_the_label_is(_unused_ void **
 	assert_int_equal(here.findings.num_wrong, 1);
 }
 
+static void a_pod_that_asks_in_a_namespace_without_the_label_is_found(_unused_ void **state)
+{
+	add("{'metadata': {'name': 'cart', 'namespace': 'other', 'labels': {'handfast.dev/inject': 'enabled'}}, " APP
+	    "}");
+	add("{'metadata': {'name': 'pay', 'namespace': 'other', 'annotations': {'handfast.dev/inject': "
+	    "'enabled'}}, " APP "}");
+	add("{'metadata': {'name': 'web', 'namespace': 'other'}, " APP "}");
+	pods_report(here.pods, &here.findings);
+	test_is_wrong(&here.findings, "namespace-label",
+		"2 pods of namespace other have handfast.dev/inject: enabled, and no sidecar: cart, pay");
+	assert_int_equal(here.findings.num_wrong, 1);
+}
+
 static void what_the_webhook_leaves_alone_is_not_wrong(_unused_ void **state)
 {
 	add(POD(", 'annotations': {'handfast.dev/inject': 'disabled'}", APP));
@@ -144,6 +157,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(a_pod_without_a_sidecar_is_found_where_the_label_is),
+		TEST(a_pod_that_asks_in_a_namespace_without_the_label_is_found),
 		TEST(what_the_webhook_leaves_alone_is_not_wrong),
 		TEST(the_mark_without_the_container_is_no_sidecar),
 		TEST(a_sidecar_of_another_release_is_found),
