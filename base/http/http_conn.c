@@ -101,32 +101,6 @@ void http_conn_free(struct http_conn *conn)
 	mem_free(conn);
 }
 
-static const char *status_text(unsigned status)
-{
-	switch (status) {
-	case 200:
-		return "OK";
-	case 401:
-		return "Unauthorized";
-	case 403:
-		return "Forbidden";
-	case 404:
-		return "Not Found";
-	case 405:
-		return "Method Not Allowed";
-	case 414:
-		return "URI Too Long";
-	case 431:
-		return "Request Header Fields Too Large";
-	case 503:
-		return "Service Unavailable";
-	case 505:
-		return "HTTP Version Not Supported";
-	default:
-		return status < 500 ? "Bad Request" : "Internal Server Error";
-	}
-}
-
 /* Reads and drops bytes after the request: closing with unread bytes would reset the connection and lose the response.
  */
 static void linger(struct http_conn *conn)
@@ -172,7 +146,7 @@ static void put_heading(
 	CHECK(buf_printf(&conn->out,
 		      "HTTP/1.1 %u %s\r\nDate: %s\r\nContent-Type: %s\r\nConnection: close\r\n"
 		      "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n%s%s",
-		      status, status_text(status), date, content_type, headers,
+		      status, http_status_text(status), date, content_type, headers,
 		      status == 405 ? "Allow: GET, HEAD\r\n" : "") == ERR_NONE);
 }
 

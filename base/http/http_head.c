@@ -225,6 +225,32 @@ struct http_fault http_head_fault(const struct http_head *head)
 	return head->fault;
 }
 
+const char *http_status_text(unsigned status)
+{
+	switch (status) {
+	case 200:
+		return "OK";
+	case 401:
+		return "Unauthorized";
+	case 403:
+		return "Forbidden";
+	case 404:
+		return "Not Found";
+	case 405:
+		return "Method Not Allowed";
+	case 414:
+		return "URI Too Long";
+	case 431:
+		return "Request Header Fields Too Large";
+	case 503:
+		return "Service Unavailable";
+	case 505:
+		return "HTTP Version Not Supported";
+	default:
+		return status < 500 ? "Bad Request" : "Internal Server Error";
+	}
+}
+
 bool http_head_is_head(const struct http_head *head)
 {
 	return head->parser.method == HTTP_HEAD;

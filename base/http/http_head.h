@@ -25,6 +25,7 @@ struct http_fault {
 	const char *text;
 };
 struct http_fault http_head_fault(const struct http_head *head);
+const char *http_status_text(unsigned status);             /* "Not Found", for the line of an answer */
 bool http_head_is_head(const struct http_head *head);      /* HEAD: no body in the response */
 const char *http_head_path(const struct http_head *head);  /* "/why", as received, without host and query */
 const char *http_head_query(const struct http_head *head); /* after the '?', "" when there is none */

@@ -174,6 +174,15 @@ static void a_body_of_an_unknown_coding_is_refused(void **state)
 	}
 }
 
+static void each_status_has_its_text(void **state)
+{
+	(void)state;
+	assert_string_equal(http_status_text(405), "Method Not Allowed");
+	assert_string_equal(http_status_text(414), "URI Too Long");
+	assert_string_equal(http_status_text(400), "Bad Request");
+	assert_string_equal(http_status_text(500), "Internal Server Error");
+}
+
 static void only_addresses_and_localhost_are_safe_hosts(void **state)
 {
 	(void)state;
@@ -244,6 +253,7 @@ int main(void)
 		cmocka_unit_test(bytes_after_the_request_are_ignored),
 		cmocka_unit_test(D36_methods_that_change_state_are_405),
 		cmocka_unit_test(D36_a_host_name_is_403),
+		cmocka_unit_test(each_status_has_its_text),
 		cmocka_unit_test(only_addresses_and_localhost_are_safe_hosts),
 		cmocka_unit_test(an_absolute_target_has_a_host_and_a_path),
 		cmocka_unit_test(a_request_of_http_1_0_needs_no_host),

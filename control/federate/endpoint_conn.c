@@ -63,11 +63,7 @@ static void answer_text(struct endpoint_conn *conn, unsigned status, const char 
 {
 	char body[128];
 	int len = snprintf(body, sizeof body, "%.120s\n", text);
-	answer(conn, status,
-		status == 404   ? "Not Found"
-		: status == 503 ? "Service Unavailable"
-				: "Bad Request",
-		"text/plain; charset=utf-8", span_of(body, (size_t)len));
+	answer(conn, status, http_status_text(status), "text/plain; charset=utf-8", span_of(body, (size_t)len));
 }
 
 static void answer_page(struct endpoint_conn *conn)

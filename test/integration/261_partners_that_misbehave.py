@@ -202,7 +202,8 @@ def shows_that_strangers_do_not_keep_others_from_the_bundle(story):
     finally:
         for sock in socks:
             sock.close()
-    for words, part in ((("-X", "POST"), "only GET"), (("-H", "X: " + "a" * 9000,), "too large"), (("--http2",), "keys")):
+    for words, part in ((("-X", "POST"), "only GET"), (("-H", "X: " + "a" * 9000,), "too large"), (("--http2",), "keys"),
+                        (("-i", "-X", "POST"), "405 Method Not Allowed")):
         expect_in(part, _page(story, *words).stdout, "the answer to %s" % (words[0],))
     other = story.mesh.stranger.run(["curl", "-sSk", "https://%s:%d/other" % (story.control.host.ipv4, PORT)]).stdout
     expect_in("the bundle is at /", other, "another path")
