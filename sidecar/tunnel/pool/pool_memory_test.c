@@ -71,7 +71,7 @@ static void inspect(struct world *world, struct relay *relay)
 	relay_inspect(relay, &(struct leg_inspection){.now_ms = loop_now_ms(world->loop)});
 }
 
-#ifndef __SANITIZE_ADDRESS__ /* whose allocator reports nothing to mallinfo2() */
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) /* mallinfo2() is not theirs */
 static size_t memory_in_use(void)
 {
 	return mallinfo2().uordblks;
