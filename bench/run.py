@@ -31,7 +31,7 @@ def options_of_command_line():
     parser.add_argument("--quick", action="store_true", help="one short round")
     parser.add_argument("--rounds", type=int, help="default: 3, quick: 1")
     parser.add_argument("--pairs", nargs="+", default=[], help="out of " + ", ".join(p.name for p in pairs.PAIRS))
-    parser.add_argument("--measures", nargs="+", help="names of methods in handfast_bench/measures.py; default: all")
+    parser.add_argument("--measures", nargs="+", choices=measures.NAMES, help="default: all")
     parser.add_argument("--congestion", nargs="+", default=[], help="default: the machine's own, and reno")
     parser.add_argument("--json", default="bench-result.json", help="file for every figure of every round")
     parser.add_argument("--check", action="store_true", help="compare with the committed table")

@@ -19,6 +19,7 @@ class Size:
 SETTLED_S = 10  # after it, a program's start is over
 QUICK = Size(bulk_bytes=1 << 30, seconds=2, connects=10000, idle=1000, rate=1000)
 FULL = Size(bulk_bytes=2 << 30, seconds=3, connects=20000, idle=2000, rate=1000)
+NAMES = ("process", "idle", "bulk", "keepalive", "connect", "latency", "mixed")  # of Meter's methods, in order
 
 
 class Meter:
@@ -85,6 +86,6 @@ class Meter:
     def all(self):
         self.warm_up()
         figures = {}
-        for measure in (self.process, self.idle, self.bulk, self.keepalive, self.connect, self.latency, self.mixed):
-            figures.update(measure())
+        for name in NAMES:
+            figures.update(getattr(self, name)())
         return figures
