@@ -311,7 +311,7 @@ static void free_listeners(struct control *control)
 	if (control->serve != NULL)
 		serve_free(control->serve);
 	other_roots_free(control->other_roots);
-	if (control->plane != NULL && control->config->kubernetes.sidecar_image != NULL)
+	if (control->plane != NULL)
 		kube_plane_free(control->plane);
 	if (control->pages != NULL)
 		pages_free(control->pages);
