@@ -2,8 +2,11 @@
 #include "base/core/check.h"
 
 enum { WAIT_MIN_MS = 500, WAIT_SPREAD_MS = 500, TIMEOUT_MS = 1000, LONG_TIMEOUT_MS = 5000, LONG_TRY_EACH = 4 };
-enum { QUICK_TRIES = 3, QUICK_SPREAD_MS = 50, QUICK_TIMEOUT_MS = 300 };
+enum { QUICK_TRIES = 8, QUICK_SPREAD_MS = 50 };
 enum { REFUSED_FIRST_MS = 1000, REFUSED_LAST_MS = 60000, TURNED_AWAY_DOUBLED = 3 };
+
+/* Of the tries after a silence, the last one first. */
+static const uint16_t quick_timeouts_ms[QUICK_TRIES] = {300, 300, 200, 200, 150, 150, 100, 100};
 
 /* Refused: the server's certificate is wrong, or it refused this sidecar: neither changes without an operator. */
 enum redial_cause redial_cause_of(enum err err, bool was_up, bool failed_by_peer)
@@ -71,6 +74,6 @@ void redial_succeeded(struct redial *redial)
 uint32_t redial_timeout_ms(const struct redial *redial)
 {
 	if (redial->num_quick > 0)
-		return QUICK_TIMEOUT_MS;
+		return quick_timeouts_ms[redial->num_quick - 1];
 	return redial->num_failed % LONG_TRY_EACH == LONG_TRY_EACH - 1 ? LONG_TIMEOUT_MS : TIMEOUT_MS;
 }
