@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# shellcheck over all shell scripts, with what they source, and over the parts of the packages' maintainer scripts.
+# Runs shellcheck over all shell scripts, with what they source, and over the parts of the packages' maintainer scripts.
 . "$(dirname "$0")/counting.sh"
 
 check() {
