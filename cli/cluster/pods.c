@@ -189,49 +189,35 @@ static const char *more(const struct tally *tally, enum trouble trouble)
 	return tally->num[trouble] > 3 ? ", ..." : "";
 }
 
-static void report_without(const struct tally *tally, struct findings *findings)
-{
-	char fix[192];
-	struct why why;
-	unsigned num = tally->num[WITHOUT_SIDECAR];
-	if (num == 0)
-		return;
-	snprintf(fix, sizeof(fix), "restart them: " CHECKS_RESTART, tally->name);
-	(void)why_set(&why, ERR_CONFIG, "a sidecar in each pod of a namespace with the label", fix,
-		"%u %s of namespace %.64s %s no sidecar: %s%s", num, num == 1 ? "pod" : "pods", tally->name,
-		num == 1 ? "has" : "have", tally->names[WITHOUT_SIDECAR], more(tally, WITHOUT_SIDECAR));
-	findings_wrong(findings, "pods-without-sidecar", &why);
-}
+#define RESTART_BEFORE "restart them: kubectl -n "
+#define RESTART_AFTER  " rollout restart " CHECKS_RESTARTED
 
-static void report_asking(const struct tally *tally, struct findings *findings)
-{
-	char fix[192];
-	struct why why;
-	unsigned num = tally->num[ASKS_IN_VAIN];
-	if (num == 0)
-		return;
-	snprintf(fix, sizeof(fix),
-		"kubectl label namespace %.64s " CHECKS_LABEL "=enabled, then rollout restart its " CHECKS_RESTARTED,
-		tally->name);
-	(void)why_set(&why, ERR_CONFIG, "the label at the namespace, too: the webhook is called for those alone", fix,
-		"%u %s of namespace %.64s %s " CHECKS_LABEL ": enabled, and no sidecar: %s%s", num,
-		num == 1 ? "pod" : "pods", tally->name, num == 1 ? "has" : "have", tally->names[ASKS_IN_VAIN],
-		more(tally, ASKS_IN_VAIN));
-	findings_wrong(findings, "namespace-label", &why);
-}
+/* What pods of a namespace lack: the name of the namespace stands between both parts of the fix. */
+static const struct lack {
+	const char *row, *expected, *what, *fix_before, *fix_after;
+} lacks[] = {
+	[WITHOUT_SIDECAR] = {"pods-without-sidecar", "a sidecar in each pod of a namespace with the label",
+		"no sidecar", RESTART_BEFORE, RESTART_AFTER},
+	[ASKS_IN_VAIN] = {"namespace-label", "the label at the namespace, too: the webhook is called for those alone",
+		CHECKS_LABEL ": enabled, and no sidecar", "kubectl label namespace ",
+		" " CHECKS_LABEL "=enabled, then rollout restart its " CHECKS_RESTARTED},
+	[OLDER] = {"sidecar-version", "sidecars of the control plane's release", "a sidecar of another release",
+		RESTART_BEFORE, RESTART_AFTER},
+};
 
-static void report_older(const struct tally *tally, struct findings *findings)
+static void report_lack(const struct tally *tally, enum trouble trouble, struct findings *findings)
 {
+	const struct lack *lack = &lacks[trouble];
 	char fix[192];
 	struct why why;
-	unsigned num = tally->num[OLDER];
+	unsigned num = tally->num[trouble];
 	if (num == 0)
 		return;
-	snprintf(fix, sizeof(fix), "restart them: " CHECKS_RESTART, tally->name);
-	(void)why_set(&why, ERR_CONFIG, "sidecars of the control plane's release", fix,
-		"%u %s of namespace %.64s %s a sidecar of another release: %s%s", num, num == 1 ? "pod" : "pods",
-		tally->name, num == 1 ? "has" : "have", tally->names[OLDER], more(tally, OLDER));
-	findings_wrong(findings, "sidecar-version", &why);
+	snprintf(fix, sizeof(fix), "%s%.64s%s", lack->fix_before, tally->name, lack->fix_after);
+	(void)why_set(&why, ERR_CONFIG, lack->expected, fix, "%u %s of namespace %.64s %s %s: %s%s", num,
+		num == 1 ? "pod" : "pods", tally->name, num == 1 ? "has" : "have", lack->what, tally->names[trouble],
+		more(tally, trouble));
+	findings_wrong(findings, lack->row, &why);
 }
 
 static void report_not_ready(const struct tally *tally, struct findings *findings)
@@ -251,9 +237,8 @@ static void report_not_ready(const struct tally *tally, struct findings *finding
 void pods_report(const struct pods *pods, struct findings *findings)
 {
 	for (size_t i = 0; i < pods->num_tallies; i++) {
-		report_without(&pods->tallies[i], findings);
-		report_asking(&pods->tallies[i], findings);
-		report_older(&pods->tallies[i], findings);
+		for (enum trouble trouble = 0; trouble < sizeof lacks / sizeof lacks[0]; trouble++)
+			report_lack(&pods->tallies[i], trouble, findings);
 		report_not_ready(&pods->tallies[i], findings);
 	}
 	findings_well(findings, "pods", "%u with a sidecar; %u stay outside by their own annotation or kind",
