@@ -13,5 +13,9 @@ void tcp_pair_open(struct tcp_pair *pair);
 int tcp_listen_any(struct addr *out_at);
 /* Returns when all that this thread sent before over loopback, bytes as well as ends and resets, has arrived. */
 void loopback_settle(void);
+/* Some real time, in which the kernel sends again what a full queue of loopback lost, or paces: a loop that moves a
+ * fake clock on with each round calls this when a round moved nothing, lest seconds of that clock pass in milliseconds.
+ */
+void loopback_wait(void);
 /* Sends RST. */
 void tcp_abort(int fd);

@@ -50,7 +50,7 @@ void peer_pump(struct peer *peer);
 #define PEER_UNTIL(peer, condition)                                                                                    \
 	({                                                                                                             \
 		for (unsigned i_ = 0; i_ < 2000 && !(condition); i_++) {                                               \
-			world_run((peer)->world, 1);                                                                   \
+			world_wait((peer)->world, i_);                                                                 \
 			peer_pump(peer);                                                                               \
 		}                                                                                                      \
 		(condition);                                                                                           \

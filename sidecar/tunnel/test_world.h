@@ -88,11 +88,13 @@ struct credentials *world_credentials(struct world *world, const char *id);
 struct credentials *world_credentials_for(struct world *world, const char *id, unsigned seconds); /* expires then */
 
 void world_run(struct world *world, unsigned rounds);
+/* Round number num of those that wait for something: later ones take their time (loopback_wait). */
+void world_wait(struct world *world, unsigned num);
 /* Until the condition holds; false: it never did. */
 #define WORLD_UNTIL(world, condition)                                                                                  \
 	({                                                                                                             \
 		for (unsigned i_ = 0; i_ < 3000 && !(condition); i_++)                                                 \
-			world_run(world, 1);                                                                           \
+			world_wait(world, i_);                                                                         \
 		(condition);                                                                                           \
 	})
 

@@ -176,12 +176,12 @@ static size_t drain(struct world *world, int fd, size_t expected)
 {
 	static uint8_t block[65536];
 	size_t got = 0;
-	for (unsigned idle = 0; idle < 500 && got < expected;) {
+	for (unsigned idle = 0; idle < 3000 && got < expected;) {
 		ssize_t len = recv(fd, block, sizeof(block), 0);
 		got += len > 0 ? (size_t)len : 0;
 		idle = len > 0 ? 0 : idle + 1;
 		if (len <= 0)
-			world_run(world, 1);
+			world_wait(world, idle);
 	}
 	return got;
 }
