@@ -13,8 +13,8 @@ once all programs are built (LANES below); HANDFAST_ONE_LANE=1 runs one part at 
 
 Counted are: each case of a unit test or a corpus (twice: plain, and with sanitizers), each rule of a lint, each
 case of the harness's own tests and of the interoperability scripts, each story. A test program that dies, or a part
-that does not build, counts as one failure. Flaky stories are listed above the last line (run_stories.py). The last line is
-`N passed, N failed`; the exit code is 0 only if none failed."""
+that does not build, counts as one failure. What failed and what was flaky (handfast_harness/tries.py) is listed above the
+last line, which is `N passed, N failed`; the exit code is 0 only if none failed."""
 
 import collections
 import glob
@@ -42,6 +42,8 @@ TSAN_STORIES = ["020", "025", "041", "050", "053", "124"]
 TPROXY = {"STORIES_MODE": "tproxy"}
 SOAK = ["--seconds", "180", "--seed", "1"]
 PART_LIMIT_S = 45 * 60
+MAX_FLAKY_PROGRAMS = 2  # test programs per part that may run twice
+TESTS_FAILED = 3  # Bazel's exit code when all is built
 _VERDICTS = "PASSED|FLAKY|FAILED TO BUILD|FAILED|TIMEOUT|NO STATUS|INCOMPLETE"
 
 Sum = collections.namedtuple("Sum", "passed failed")
@@ -57,6 +59,7 @@ class Lane(threading.Thread):
     def __init__(self, parts, background=False):
         super().__init__(name=" ".join(part.__name__ for part in parts))
         self.parts, self.background, self.part, self.lines, self.sums = parts, background, None, [], []
+        self.failures = []  # lines that name what fails in the part
 
     def run(self):
         Lane.current.lane = self
@@ -78,6 +81,7 @@ class Lane(threading.Thread):
 def report(text):
     lane = Lane.current.lane
     lane.lines.append(text)
+    lane.failures.extend(line.strip()[:200] for line in text.split("\n") if re.search(r"\bFAIL(ED)?\b", line))
     if not lane.background:
         lane.show()
 
@@ -102,13 +106,17 @@ def bazel(*words):
 
 # --- unit tests by Bazel ---
 
+def log_of(target):
+    path = os.path.join(ROOT, "bazel-testlogs", target[2:].replace(":", "/"), "test.log")
+    if not os.path.exists(path):
+        return ""
+    with open(path, errors="replace") as file:
+        return file.read()
+
+
 def cases_of(target, verdict):
     """The results in one test program's log; a program that crashes is one failure."""
-    path = os.path.join(ROOT, "bazel-testlogs", target[2:].replace(":", "/"), "test.log")
-    text = ""
-    if os.path.exists(path):
-        with open(path, errors="replace") as file:
-            text = file.read()
+    text = log_of(target)
     passed = sum(map(int, re.findall(r"^\[  PASSED  \] (\d+) test", text, re.M)))
     failed = sum(map(int, re.findall(r"^\[  FAILED  \] (\d+) test", text, re.M)))
     for found in re.findall(r"^(\d+) passed, (\d+) failed$", text, re.M):
@@ -118,20 +126,34 @@ def cases_of(target, verdict):
     return Sum(passed, failed or 1)
 
 
-def add_up(output, code):
-    verdicts = re.findall(r"^(//\S+)\s+(?:\(cached\) )?(%s)" % _VERDICTS, output, re.M)
-    sums = [cases_of(target, verdict) for target, verdict in verdicts]
-    total = Sum(sum(one.passed for one in sums), sum(one.failed for one in sums))
+def verdicts_of(output):
+    return re.findall(r"^(//\S+)\s+(?:\(cached\) )?(%s)" % _VERDICTS, output, re.M)
+
+
+def add_up(verdicts):
     report("    %d test programs" % len(verdicts))
+    sums = [cases_of(target, verdict) for target, verdict in verdicts]
+    return Sum(sum(one.passed for one in sums), sum(one.failed for one in sums))
+
+
+def bazel_test(*words):
+    """A test program that fails runs once more, alone, if few of them do; what passes then is flaky, as with stories."""
+    arguments = ["test", "--keep_going", "--test_summary=short", *words]
+    code, output = bazel(*arguments, "//...")
+    verdicts = dict(verdicts_of(output))
+    failed = [target for target, verdict in verdicts.items() if verdict in ("FAILED", "TIMEOUT")]
+    for target in failed:
+        report("    FAILED %s, its log ends so:\n%s" % (target, log_of(target)[-4000:]))
+    if code == TESTS_FAILED and len(failed) <= MAX_FLAKY_PROGRAMS:
+        code, output = bazel(*arguments, "--local_test_jobs=1", *failed)
+        again = dict(verdicts_of(output))
+        FLAKY.extend("flaky: %s" % target for target in failed if again.get(target) == "PASSED")
+        verdicts.update(again)
+    total = add_up(list(verdicts.items()))
     if code != 0:
         report(output[-6000:])
         total = Sum(total.passed, total.failed or 1)
     return total
-
-
-def bazel_test(*words):
-    code, output = bazel("test", "--keep_going", "--test_summary=short", *words, "//...")
-    return add_up(output, code)
 
 
 def build_programs(name, *words):
@@ -194,6 +216,8 @@ def scripts(pattern, env=None):
         code, output = run((PYTHON if path.endswith(".py") else ["bash"]) + [os.path.relpath(path, ROOT)], env)
         found = re.findall(r"^(\d+) passed, (\d+) failed$", output, re.M)
         passed, failed = map(int, found[-1]) if found else (code == 0, code != 0)
+        if failed or code != 0:
+            report("    FAILED %s" % os.path.relpath(path, ROOT))
         total = Sum(total.passed + passed, total.failed + (failed or int(code != 0)))
     return total
 
@@ -330,17 +354,21 @@ ON_REQUEST = [long_stories, busy_kube, kube, packages, fresh, arm64]
 LANES = [[stories, soak, asan_stories, tsan_stories], [kube, lint, packages, fresh, arm64]]
 LOW_PRIORITY = [lint, packages, fresh, arm64]
 NEEDS = {stories: plain, soak: plain, kube: plain, packages: plain, asan_stories: with_asan, tsan_stories: with_tsan}
-FLAKY = []  # lines of the runners of stories
+FLAKY = []  # lines of the runners of stories, and test programs
+FAILURES = []  # lines that name what failed, by part
 
 
 def run_part(part):
     report("== %s: %s" % (part.__name__, part.__doc__))
+    Lane.current.lane.failures = []
     started = time.monotonic()
     try:
         total = part()
     except (OSError, RuntimeError) as error:
-        report("    %s" % error)
+        report("    FAILED: %s" % error)
         total = Sum(0, 1)
+    if total.failed:
+        FAILURES.extend("%s: %s" % (part.__name__, line) for line in Lane.current.lane.failures[:20] or ["failed"])
     report("== %s: %d passed and %d failed in %.0f s" % (part.__name__, *total, time.monotonic() - started))
     return total
 
@@ -391,7 +419,7 @@ def main():
             had_rules = True
     subprocess.run(["bazel", "shutdown"], cwd=ROOT, capture_output=True)  # it may have the least priority
     passed, failed = sum(one.passed for one in sums), sum(one.failed for one in sums)
-    for line in FLAKY:
+    for line in FAILURES + FLAKY:
         print(line)
     print("%d flaky" % len(FLAKY))
     print("%d passed, %d failed" % (passed, failed))
