@@ -163,6 +163,17 @@ static enum err put(const char *fresh, const char *place, struct why *why)
 		"cannot put %s in the place of %s: %m", fresh, place);
 }
 
+/* That of an earlier restore gets the next number: it may be the only copy of what a wrong backup replaced. */
+static void keep_earlier(const char *former)
+{
+	enum { MAX_KEPT = 1000 };
+	for (unsigned i = 1; exists(former) && i < MAX_KEPT; i++) {
+		_cleanup_(mem_freep) char *earlier = mem_printf("%s.%u", former, i);
+		if (renameat2(AT_FDCWD, former, AT_FDCWD, earlier, RENAME_NOREPLACE) == 0)
+			log_notice("control", "the state that an earlier restore replaced is in %s now", earlier);
+	}
+}
+
 enum err control_put_in_place(const char *staging, const char *state_dir, struct why *why)
 {
 	_cleanup_(mem_freep) char *former = mem_printf("%s/" FORMER, state_dir);
@@ -174,7 +185,7 @@ enum err control_put_in_place(const char *staging, const char *state_dir, struct
 		RETURN_IF_ERR(put(fresh, place, why));
 	}
 	RETURN_IF_ERR(fd_sync_folder(state_dir, why));
-	remove_state(former);
+	keep_earlier(former);
 	if (rename(staging, former) == 0 && rmdir(former) != 0)
 		log_notice("control", "the former state is in %s", former);
 	return ERR_NONE;

@@ -184,4 +184,22 @@ def finding_i7_what_the_present_store_has_withdrawn_is_taken_over(story):
     now = wait_until("a line in the audit log", lambda: (lambda text: len(text) > len(audit) and text)(
         open(os.path.join(story.control.state, "store", "audit.log")).read()), 10)
     expect(now.startswith(audit), "the audit log was taken back")
-    expect(os.path.exists(os.path.join(story.control.state, "before-restore", "store", "control.db")), "former state")
+    expect(_former_has(story, "before-restore", "another"), "the former state is not in before-restore")
+
+
+@needs(finding_i7_what_the_present_store_has_withdrawn_is_taken_over)
+def shows_that_a_second_restore_keeps_what_the_first_one_replaced(story):
+    """The first backup may have been the wrong one."""
+    story.control.token(identity_of("afterwards"))
+    for _ in range(2):
+        story.control.stop()
+        expect_eq(_restore(story, 0).returncode, 0, "exit code of restore")
+    story.control.start()
+    found = [folder for folder in ("before-restore", "before-restore.1", "before-restore.2") if _former_has(story, folder, "afterwards")]
+    expect_eq(found, ["before-restore.2"], "the former states that have the token")
+
+
+def _former_has(story, folder, name):
+    path = os.path.join(story.control.state, folder, "store")
+    files = [os.path.join(path, file) for file in os.listdir(path) if file.startswith("control.db")]
+    return any(identity_of(name).encode() in open(file, "rb").read() for file in files)
