@@ -89,24 +89,46 @@ static bool check_redirected(const struct probe *probe, const char *point, struc
 	CHECK_UNREACHABLE();
 }
 
-static void check_exempt(const struct probe *probe, const char *point, const char *who, struct report *report)
+static void check_exempt(const struct probe *probe, const char *point, struct report *report)
 {
 	struct why why = {0};
 	switch (probe_run(probe, &why)) {
 	case PROBE_REDIRECTED:
 	case PROBE_MISDIRECTED:
 		report_add(report, FINDING_FAILED, point,
-			"a connection from %s 1337 was redirected, so the sidecar would connect to itself: run "
-			"handfast-init up",
-			who);
+			"a connection from uid and gid 1337 was redirected, so the sidecar would connect to itself: "
+			"run handfast-init up");
 		return;
 	case PROBE_ELSEWHERE:
 	case PROBE_UNANSWERED:
 	case PROBE_NO_ROUTE:
-		report_add(report, FINDING_OK, point, "a connection from %s 1337 was not redirected", who);
+		report_add(report, FINDING_OK, point, "a connection from uid and gid 1337 was not redirected");
 		return;
 	case PROBE_CANNOT_BE_USER:
-		report_add(report, FINDING_NOTE, point, "not checked: dialing as %s 1337 needs root", who);
+		report_add(report, FINDING_NOTE, point, "not checked: dialing as uid and gid 1337 needs root");
+		return;
+	}
+	CHECK_UNREACHABLE();
+}
+
+/* A user in the sidecar's group has that gid in a program whose file has the setgid bit: it is not exempt. */
+static void check_gid_alone(const struct probe *probe, const char *point, struct report *report)
+{
+	struct why why = {0};
+	switch (probe_run(probe, &why)) {
+	case PROBE_REDIRECTED:
+	case PROBE_MISDIRECTED:
+		report_add(report, FINDING_OK, point, "a connection from gid 1337 of another user was redirected");
+		return;
+	case PROBE_ELSEWHERE:
+	case PROBE_UNANSWERED:
+		report_add(report, FINDING_FAILED, point,
+			"a connection from gid 1337 of another user left, as with rules of an older release: run "
+			"handfast-init up");
+		return;
+	case PROBE_NO_ROUTE:
+	case PROBE_CANNOT_BE_USER:
+		report_add(report, FINDING_NOTE, point, "not checked: dialing as gid 1337 needs root and a route");
 		return;
 	}
 	CHECK_UNREACHABLE();
@@ -121,7 +143,7 @@ static struct probe probe_of(const struct addr *dialed)
 		.uid = geteuid(),
 		.gid = getegid(),
 		.timeout_ms = ANSWER_MS};
-	if (probe.uid == RULES_EXEMPT_ID || probe.gid == RULES_EXEMPT_ID ||
+	if ((probe.uid == RULES_EXEMPT_ID && probe.gid == RULES_EXEMPT_ID) ||
 		probe_can_be(UNPRIVILEGED_ID, UNPRIVILEGED_ID))
 		probe.uid = probe.gid = UNPRIVILEGED_ID;
 	return probe;
@@ -140,12 +162,11 @@ static bool check_family(const struct rules *rules, int family, struct report *r
 	struct probe probe = probe_of(&dialed);
 	if (!check_redirected(&probe, is_v4 ? "outbound_ipv4" : "outbound_ipv6", report))
 		return false;
-	struct probe as_uid = probe, as_gid = probe;
-	as_uid.uid = RULES_EXEMPT_ID;
-	as_gid.gid = RULES_EXEMPT_ID;
-	as_uid.timeout_ms = as_gid.timeout_ms = EXEMPT_ANSWER_MS;
-	check_exempt(&as_uid, is_v4 ? "exempt_uid_ipv4" : "exempt_uid_ipv6", "uid", report);
-	check_exempt(&as_gid, is_v4 ? "exempt_gid_ipv4" : "exempt_gid_ipv6", "gid", report);
+	struct probe sidecar = probe, group = probe;
+	sidecar.uid = sidecar.gid = group.gid = RULES_EXEMPT_ID;
+	sidecar.timeout_ms = EXEMPT_ANSWER_MS;
+	check_exempt(&sidecar, is_v4 ? "exempt_ipv4" : "exempt_ipv6", report);
+	check_gid_alone(&group, is_v4 ? "gid_alone_ipv4" : "gid_alone_ipv6", report);
 	return true;
 }
 

@@ -1,7 +1,8 @@
 /* handfast-init check: verifies that the rules of this network namespace work.
  *
  * Outbound by real connections: one per family to a documentation address (RFC 5737, RFC 3849), from a user that is not
- * exempt, must arrive at 15001; from uid 1337 and from gid 1337 it must not. Inbound connections cannot be made from
+ * exempt, must arrive at 15001; from uid and gid 1337 it must not, from gid 1337 of
+ * another user it must. Inbound connections cannot be made from
  * inside the namespace, so the inbound rules are read. On a host (exempt_ssh) a sidecar must listen where
  * they lead. */
 #pragma once

@@ -54,7 +54,7 @@ static void passes_with_the_rules(_unused_ void **state)
 	assert_true(passes(&rules, &report));
 	assert_int_equal(state_of(&report, "outbound_ipv4"), FINDING_OK);
 	assert_int_equal(state_of(&report, "outbound_ipv6"), FINDING_OK);
-	assert_int_equal(state_of(&report, "exempt_uid_ipv4"), FINDING_OK);
+	assert_int_equal(state_of(&report, "exempt_ipv4"), FINDING_OK);
 	assert_int_equal(state_of(&report, "inbound"), FINDING_OK);
 }
 
@@ -148,8 +148,25 @@ static void fails_when_the_sidecar_is_not_exempt(_unused_ void **state)
 	assert_int_equal(apply_commands("insert rule inet handfast outbound meta l4proto 6 redirect to :15001\n", NULL),
 		ERR_NONE);
 	assert_false(passes(&rules, &report));
-	assert_int_equal(state_of(&report, "exempt_uid_ipv4"), FINDING_FAILED);
-	assert_int_equal(state_of(&report, "exempt_gid_ipv6"), FINDING_FAILED);
+	assert_int_equal(state_of(&report, "exempt_ipv4"), FINDING_FAILED);
+	assert_int_equal(state_of(&report, "exempt_ipv6"), FINDING_FAILED);
+}
+
+static void fails_with_rules_that_exempt_the_group_alone(_unused_ void **state)
+{
+	struct rules rules = {0};
+	struct report report;
+	put(&rules);
+	assert_true(passes(&rules, &report));
+	assert_int_equal(state_of(&report, "gid_alone_ipv4"), FINDING_OK);
+	assert_int_equal(apply_commands("insert rule inet handfast outbound meta skgid 1337 return\n"
+					"insert rule inet handfast outbound_guard meta skgid 1337 accept\n",
+				 NULL),
+		ERR_NONE);
+	assert_false(passes(&rules, &report));
+	assert_int_equal(state_of(&report, "exempt_ipv4"), FINDING_OK);
+	assert_int_equal(state_of(&report, "gid_alone_ipv4"), FINDING_FAILED);
+	assert_int_equal(state_of(&report, "gid_alone_ipv6"), FINDING_FAILED);
 }
 
 static void fails_when_the_inbound_half_is_missing(_unused_ void **state)
@@ -218,6 +235,7 @@ int main(void)
 		cmocka_unit_test(dials_an_address_that_is_not_excluded),
 		cmocka_unit_test(fails_when_one_family_is_not_redirected),
 		cmocka_unit_test(fails_when_the_sidecar_is_not_exempt),
+		cmocka_unit_test(fails_with_rules_that_exempt_the_group_alone),
 		cmocka_unit_test(fails_when_the_inbound_half_is_missing),
 		cmocka_unit_test(finding_p1_fails_when_a_guard_is_missing_or_empty),
 		cmocka_unit_test(finding_p1_fails_when_a_segment_passes_the_guard),

@@ -108,13 +108,14 @@ static void detects_a_redirect_to_another_port(_unused_ void **state)
 static void dials_as_the_given_user(_unused_ void **state)
 {
 	struct probe probe = probe_to("203.0.113.9:9");
-	redirect("meta skuid 1337 return\nmeta skgid 1337 return\nmeta l4proto tcp redirect to :15001");
+	redirect("meta skuid 1337 meta skgid 1337 return\nmeta l4proto tcp redirect to :15001");
 	assert_int_equal(probe_run(&probe, NULL), PROBE_REDIRECTED);
 	probe.uid = 1337;
-	assert_int_equal(probe_run(&probe, NULL), PROBE_UNANSWERED);
-	probe.uid = 65534;
+	assert_int_equal(probe_run(&probe, NULL), PROBE_REDIRECTED);
 	probe.gid = 1337;
 	assert_int_equal(probe_run(&probe, NULL), PROBE_UNANSWERED);
+	probe.uid = 65534;
+	assert_int_equal(probe_run(&probe, NULL), PROBE_REDIRECTED);
 }
 
 int main(void)

@@ -3,7 +3,8 @@
 #include "base/net/rules_proof.h"
 #include <stdio.h>
 
-#define MARK "0x00000539" /* as nft lists it */
+#define MARK   "0x00000539" /* as nft lists it */
+#define EXEMPT RULES_EXEMPT_MATCH
 _Static_assert(RULES_SOURCE_MARK == 0x539, "the mark and its text are one");
 
 enum err port_list_add(struct port_list *list, uint16_t port)
@@ -125,8 +126,7 @@ static enum err render_outbound(const struct rules *rules, struct buf *out)
 		RULES_PROOF_PORT, RULES_OUTBOUND_PORT, RULES_INBOUND_PORT));
 	RETURN_IF_ERR(render_ports("tcp dport", &direct, "return", out));
 	RETURN_IF_ERR(render_ports("tcp sport", &answering, MID_FLOW "return", out));
-	RETURN_IF_ERR(buf_printf(out, "\t\tmeta skuid %d return\n\t\tmeta skgid %d return\n\t\toifname \"lo\" return\n",
-		RULES_EXEMPT_ID, RULES_EXEMPT_ID));
+	RETURN_IF_ERR(buf_append_str(out, "\t\t" EXEMPT "return\n\t\toifname \"lo\" return\n"));
 	RETURN_IF_ERR(render_networks(rules, "daddr", "return", out));
 	return buf_printf(out, "\t\tmeta l4proto 6 redirect to :%d\n\t}\n", RULES_OUTBOUND_PORT);
 }
@@ -172,12 +172,9 @@ static enum err render_outbound_guard(const struct rules *rules, struct buf *out
 	if (rules->keeps_source) /* rerouted: the loopback guard sees where to */
 		RETURN_IF_ERR(buf_append_str(out, "\t\tmeta mark " MARK " accept\n"));
 	RETURN_IF_ERR(buf_append_str(out, "\t\tip daddr 127.0.0.1 accept\n"));
-	RETURN_IF_ERR(buf_printf(out,
-		"\t\tmeta skuid %d accept\n"
-		"\t\tip6 daddr ::1 accept\n"
-		"\t\tmeta l4proto != 6 accept\n"
-		"\t\tmeta skgid %d accept\n",
-		RULES_EXEMPT_ID, RULES_EXEMPT_ID));
+	RETURN_IF_ERR(buf_append_str(out, "\t\t" EXEMPT "accept\n"
+					  "\t\tip6 daddr ::1 accept\n"
+					  "\t\tmeta l4proto != 6 accept\n"));
 	RETURN_IF_ERR(render_outbound_ports(rules, out));
 	return buf_append_str(out, RULES_OUTBOUND_GUARD_END);
 }

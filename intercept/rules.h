@@ -18,17 +18,19 @@
 #define RULES_TUNNEL_PORT   15008 /* for tunnels; not redirected */
 #define RULES_METRICS_PORT  15020 /* for scrapers and probes; not redirected */
 #define RULES_SSH_PORT      22
-#define RULES_EXEMPT_ID     1337        /* the sidecar's uid and gid */
+#define RULES_EXEMPT_ID     1337        /* the sidecar's uid and gid; exempt are programs that have both */
 #define RULES_SOURCE_MARK   SOURCE_MARK /* of answers to connections that the sidecar makes in its callers' names */
 #define RULES_REROUTE       "reroute"
+
+/* Both in one rule: a workload in the sidecar's group alone could give a program of its own that group (setgid). */
+#define RULES_EXEMPT_MATCH "meta skuid 1337 meta skgid 1337 "
 
 /* The chains that drop traffic that nat did not translate, and the last rules of each. They count dropped packets. */
 #define RULES_INBOUND_GUARD  "inbound_guard"
 #define RULES_OUTBOUND_GUARD "outbound_guard"
 #define RULES_LOOPBACK_GUARD "loopback_guard"
 #define RULES_INBOUND_GUARD_END                                                                                        \
-	"\t\tmeta skuid 1337 accept\n"                                                                                 \
-	"\t\tmeta skgid 1337 accept\n"                                                                                 \
+	"\t\t" RULES_EXEMPT_MATCH "accept\n"                                                                           \
 	"\t\tcounter drop\n\t}\n"
 #define RULES_OUTBOUND_GUARD_END                                                                                       \
 	"\t\tmeta skuid != 1337 ct state invalid counter drop\n"                                                       \

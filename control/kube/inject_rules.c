@@ -85,15 +85,32 @@ static enum err check_mode(struct injection *injection, bool is_injected)
 		injection->ns->name, level);
 }
 
+/* A number, or a list with it. */
+static bool has_id(const json_t *value)
+{
+	const json_t *item;
+	size_t i;
+	if (json_integer_value(value) == SIDECAR_ID)
+		return true;
+	json_array_foreach(value, i, item)
+	{
+		if (json_integer_value(item) == SIDECAR_ID)
+			return true;
+	}
+	return false;
+}
+
+/* Rules of a release before decision 113, which an agent of the CNI plugin may still write, exempt the group alone:
+ * any program could be given it in a volume of that group. */
 static enum err check_id(struct injection *injection, const json_t *object, const char *where)
 {
 	const json_t *security = json_object_get(object, "securityContext");
-	static const char *const keys[] = {"runAsUser", "runAsGroup"};
+	static const char *const keys[] = {"runAsUser", "runAsGroup", "fsGroup", "supplementalGroups"};
 	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
-		if (json_integer_value(json_object_get(security, keys[i])) == SIDECAR_ID)
+		if (has_id(json_object_get(security, keys[i])))
 			return inject_refuse(injection, "another user and group than 1337, which is the sidecar's",
 				"give the container another user and group",
-				"%s has %s 1337, whose traffic would bypass the sidecar", where, keys[i]);
+				"%s has %s 1337, whose traffic could bypass the sidecar", where, keys[i]);
 	return ERR_NONE;
 }
 

@@ -68,6 +68,8 @@ static void names_users_and_ports_of_the_sidecar_are_refused(void **state)
 		{"'securityContext': {'runAsGroup': 1337}", "", "app has runAsGroup 1337"},
 		{"", "'securityContext': {'runAsUser': 1337}", "the pod has runAsUser 1337"},
 		{"", "'initContainers': [{'name': 'i', 'securityContext': {'runAsUser': 1337}}]", "i has runAsUser"},
+		{"", "'securityContext': {'fsGroup': 1337}", "the pod has fsGroup 1337"},
+		{"", "'securityContext': {'supplementalGroups': [7, 1337]}", "the pod has supplementalGroups 1337"},
 		{"", "'initContainers': [{'name': 'handfast'}]", "has the name handfast,"},
 		{"", "'initContainers': [{'name': 'handfast-init'}]", "has the name handfast-init,"},
 		{"", "'volumes': [{'name': 'handfast-state'}]", "has the name handfast-state"},
@@ -79,6 +81,8 @@ static void names_users_and_ports_of_the_sidecar_are_refused(void **state)
 	expect("{'metadata': {}, 'spec': {'containers': [{'name': 'handfast'}]}}", INJECT_REFUSE, NULL, "handfast");
 	expect(test_pod("'securityContext': {'runAsUser': 1338}, 'ports': [{'containerPort': 15009}]", ""),
 		INJECT_CHANGE, NULL, NULL);
+	expect(test_pod("", "'securityContext': {'fsGroup': 1338, 'supplementalGroups': [7, 1338]}"), INJECT_CHANGE,
+		NULL, NULL);
 }
 
 /* What a user adds to a pod that claims to be injected is checked as before. */

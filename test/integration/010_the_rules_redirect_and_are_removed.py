@@ -77,11 +77,14 @@ def shows_that_the_workload_arrives_at_15001_with_its_destination(story):
 
 
 @needs(shows_that_up_writes_the_same_rules_each_time)
-def shows_that_the_sidecar_itself_is_exempt_by_uid_and_by_gid(story):
+def shows_that_the_sidecar_itself_is_exempt_by_uid_and_gid_together(story):
     for address in _each(story.b):
         _reaches(story.a, address, 9000, uid=SIDECAR, gid=SIDECAR)
-        _reaches(story.a, address, 9000, uid=SIDECAR, gid=1000)
-        _reaches(story.a, address, 9000, uid=1000, gid=SIDECAR)
+    with Interceptor(story.a, OUTBOUND) as caught:
+        for uid, gid in ((SIDECAR, 1000), (1000, SIDECAR)):
+            for address in _each(story.b):
+                story.a.connect(address, 9000, uid=uid, gid=gid).close()
+                expect_eq(caught.next(), (address, 9000), "original destination for uid %d and gid %d" % (uid, gid))
 
 
 @needs(shows_that_up_writes_the_same_rules_each_time)

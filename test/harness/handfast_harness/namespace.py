@@ -93,16 +93,16 @@ class Namespace:
         finally:
             os.close(home)
 
-    def socket(self, family=socket.AF_INET, kind=socket.SOCK_STREAM, uid=0, gid=0):
-        """A socket of this namespace that belongs to the given user."""
+    def socket(self, family=socket.AF_INET, kind=socket.SOCK_STREAM, uid=0, gid=None):
+        """A socket of this namespace that belongs to the given user, and to the group of the same number unless given."""
         with self.entered():
-            _be(uid, gid)
+            _be(uid, uid if gid is None else gid)
             try:
                 return socket.socket(family, kind | socket.SOCK_CLOEXEC)
             finally:
                 _be(0, 0)
 
-    def connect(self, address, port, uid=0, gid=0, timeout_s=5.0, source=None):
+    def connect(self, address, port, uid=0, gid=None, timeout_s=5.0, source=None):
         """A connected TCP socket with a timeout. address: IPv4 or IPv6 text. Errors are Python's own OSErrors."""
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
         sock = self.socket(family, uid=uid, gid=gid)
@@ -131,7 +131,7 @@ class Namespace:
             finally:
                 _be(0, 0)
 
-    def listen(self, address, port, backlog=64, uid=0, gid=0):
+    def listen(self, address, port, backlog=64, uid=0, gid=None):
         """A listening TCP socket with a timeout of 5 s; for `::` also IPv4."""
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
         sock = self.socket(family, uid=uid, gid=gid)
