@@ -29,5 +29,6 @@ enum err cert_expiry_encode(const struct metric_row headings[2], const struct ce
  * by itself, at half of its life at the earliest: with less than a quarter left its renewal is late. A life counts from
  * when it was made, by the backdating of its kind, so that one of a few seconds is not late from its start. kind: as
  * struct cert_expiry has it; "server" and others that are not known are leaves. A root (its kind ends so) is replaced
- * by an operator: within_s. */
+ * by an operator: within_s. Nothing is done about a retired root, which nothing is issued below: INT64_MIN, no end of
+ * it is "within". */
 int64_t cert_expiry_margin_s(const char *kind, int64_t from_s, int64_t to_s, int64_t within_s);

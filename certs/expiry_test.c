@@ -42,6 +42,7 @@ static void a_short_life_counts_by_its_quarter(_unused_ void **state)
 	assert_int_equal(cert_expiry_margin_s("webhook", 0, WEBHOOK_BACKDATE_S + 3600, INT64_MAX), 900);
 	assert_int_equal(cert_expiry_margin_s("root", 0, ROOT_BACKDATE_S + 9 * 86400, 30 * 86400), 30 * 86400);
 	assert_int_equal(cert_expiry_margin_s("next_bootstrap_root", 0, ROOT_BACKDATE_S, 5), 5);
+	assert_int_equal(cert_expiry_margin_s("retired_root", 0, ROOT_BACKDATE_S, 5), INT64_MIN);
 }
 
 int main(void)

@@ -68,13 +68,19 @@ void page_print_identity(const json_t *page)
 {
 	char text[TEXT_MAX], until[64];
 	const json_t *identity = json_object_get(page, "identity");
-	if (!json_is_object(identity))
+	long long left_s = json_integer_value(json_object_get(identity, "time_to_expiry_seconds"));
+	if (!json_is_object(identity)) {
 		puts("no identity yet");
+		return;
+	}
+	show_text(identity, "id", text, sizeof text);
+	show_text(identity, "not_after", until, sizeof until);
+	if (left_s <= 0)
+		printf("%s, EXPIRED at %s\n", text, until);
 	else
-		printf("%s, %s until %s (%lld s)\n", show_text(identity, "id", text, sizeof text),
-			json_is_true(json_object_get(identity, "valid")) ? "valid" : "NOT VALID",
-			show_text(identity, "not_after", until, sizeof until),
-			(long long)json_integer_value(json_object_get(identity, "time_to_expiry_seconds")));
+		printf("%s, %s until %s (%lld s)\n", text,
+			json_is_true(json_object_get(identity, "valid")) ? "valid" : "NOT VALID YET, and then", until,
+			left_s);
 }
 
 static void print_certs(const json_t *page)

@@ -1,4 +1,5 @@
 /* token create, token list, token revoke. */
+#include "base/core/clock.h"
 #include "base/core/escape.h"
 #include "base/core/hex.h"
 #include "base/settings/settings.h"
@@ -74,8 +75,9 @@ static json_t *token_json(const Handfast__V1__Token *token)
 		escape_ascii(pb_span(token->networks[i]), network, sizeof network);
 		json_array_append_new(networks, json_string(network));
 	}
-	return json_pack("{s:s, s:s, s:s, s:s, s:o}", "token_id", token_id, "id", id, "expires", expires, "consumed_by",
-		used_by, "networks", networks);
+	return json_pack("{s:s, s:s, s:s, s:s, s:b, s:o}", "token_id", token_id, "id", id, "expires", expires,
+		"consumed_by", used_by, "has_expired", token->expires_ms <= clock_system.wall_ms(&clock_system),
+		"networks", networks);
 }
 
 static void print_token(const json_t *token)
@@ -85,7 +87,9 @@ static void print_token(const json_t *token)
 	show_text(token, "consumed_by", used_by, sizeof used_by);
 	printf("%s  %s  until %s  %s", show_text(token, "token_id", token_id, sizeof token_id),
 		show_text(token, "id", id, sizeof id), show_text(token, "expires", expires, sizeof expires),
-		used_by[0] == '\0' ? "unused" : "consumed by key ");
+		used_by[0] != '\0'                                    ? "consumed by key "
+		: json_is_true(json_object_get(token, "has_expired")) ? "expired"
+								      : "unused");
 	printf("%.16s", used_by);
 	for (size_t i = 0; i < json_array_size(networks); i++) {
 		const char *text = json_string_value(json_array_get(networks, i));

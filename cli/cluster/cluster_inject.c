@@ -1,6 +1,7 @@
 #include "cli/cluster/cluster_inject.h"
 #include "base/core/check.h"
 #include "base/core/escape.h"
+#include "base/core/hex.h"
 #include "base/core/mem.h"
 #include "base/core/version.h"
 #include "cli/cluster/api.h"
@@ -12,8 +13,11 @@
 #include "cli/cluster/template.h"
 #include "cli/confine.h"
 #include "cli/show.h"
+#include "sidecar/identity/control_address.h"
 #include <stdio.h>
 #include <string.h>
+
+enum { SHA256_LEN = 32 };
 
 #define IMAGES "docker.io/handfast/"
 
@@ -217,6 +221,22 @@ static enum err run(struct injecting *injecting, const char *file, struct why *w
 	return ERR_NONE;
 }
 
+/* As the sidecar itself would find at its start, in every pod. */
+static void check_flags(struct command_line *line)
+{
+	struct control_address address = {0};
+	uint8_t root[SHA256_LEN];
+	struct why why = {0};
+	const char *given = command_line_value(line, "control-address"),
+		   *hash = command_line_value(line, "root-sha256");
+	if (given != NULL && control_address_parse(given, &address, &why) != ERR_NONE)
+		command_line_error(line, "--control-address", why.expected, given);
+	if (hash != NULL && !hex_parse(span_of_str(hash), root, sizeof root))
+		command_line_error(
+			line, "--root-sha256", "64 hexadecimal digits, as `handfast status` shows them", hash);
+	control_address_done(&address);
+}
+
 enum cli_exit cluster_inject(struct command_line *line)
 {
 	struct injecting injecting = {.line = line, .out = json_array()};
@@ -224,6 +244,7 @@ enum cli_exit cluster_inject(struct command_line *line)
 	const char *file = command_line_value(line, "file");
 	if (file == NULL)
 		command_line_error_text(line, "--file", "-f FILE, or - for the standard input", "no file is given");
+	check_flags(line);
 	if (buf_len(&line->errors) > 0)
 		return command_line_refuse(line);
 	enum err err = run(&injecting, file, &why);

@@ -4,6 +4,7 @@
 
 Leaf certificates live 12 s, so renewals are due 6 to 8 s after the last."""
 
+import re
 import time
 
 from handfast_harness import Capture, Mesh, StreamServer, expect, expect_eq, needs, wait_until
@@ -46,6 +47,8 @@ def shows_that_after_expiry_nothing_is_sent_and_both_report_it(story):
         story.mesh.control.kill()
         wait_until("the certificates to expire", lambda: _time_to_expiry(story, max) == 0, 20, 0.1)
         wait_until("readiness to end", lambda: story.client.probe()[0] == 503, 5, 0.1)
+        shown = story.client.host.run([story.binary("handfast"), "certs"]).stdout
+        expect(re.match(r"\S+/client, EXPIRED at 2\S+Z\n", shown), "what certs begins with: %s" % shown[:200])
         with Capture(story, story.mesh.net.router, "to-client") as wire:
             expect_eq(stream.attempt(story.mesh.client, story.mesh.server.ipv4, 9000, MARKER), (b"", "reset"),
                       "a new connection")

@@ -44,6 +44,14 @@ def finding_i10_a_revoked_token_enrolls_no_key(story):
     expect_eq(story.client.probe()[0], 200, "readiness of the sidecar that used it")
 
 
+def shows_that_a_token_whose_time_is_over_is_listed_as_expired(story):
+    brief = identity_of("brief")
+    story.control.token(brief, "--ttl", "1s")
+    wait_until("the end of its time", lambda: any(entry["has_expired"] for entry in _json(story, "token", "list")["tokens"]
+                                                  if entry["id"] == brief), 5)
+    expect(re.search(r"  \S+/brief  until \S+  expired\n", story.control.run("token", "list").stdout), "the text form of the list")
+
+
 def finding_i10_a_ban_is_listed_and_lifted_by_the_command_in_the_texts(story):
     unused = story.control.token(CLIENT)
     expect_in("1 attested sidecars have that identity, 1 unused tokens", story.control.run("ban", CLIENT).stdout, "the ban")

@@ -56,6 +56,10 @@ def shows_that_every_code_of_the_table_occurs(story):
     expect_exit(64, "status", "--interval")
     expect_exit(64, "completion", "csh")
     expect_exit(64, *CHECK, "--file", _file(story, "wrong.yaml", "mesh: {networks: []}\n"))
+    for flags in (("foo", "ab" * 32), ("192.0.2.1:15012", "abc"), ("192.0.2.1:15012", "xy" * 32)):
+        made = story.mesh.net.control.run([story.binary("handfast"), "inject", "--file", "/dev/null", "--control-address", flags[0],
+                                           "--root-sha256", flags[1]], check=False)
+        expect_eq(made.returncode, 64, "inject for %s, which no sidecar accepts: %s" % (flags, made.stderr))
     expect_exit(65, *CHECK, "--file", _file(story, "object.yaml", "apiVersion: handfast.dev/v1alpha1\nkind: Policy\n"
                                             "metadata: {name: a, namespace: b}\nspec: {mode: soft}\n"))
     for words in (("status",), ("policy", "list"), ("ca", "status"), CHECK):
