@@ -45,7 +45,10 @@ enum err member_text(
 		return ERR_NONE;
 	if (!json_is_string(value) || json_string_length(value) == 0 ||
 		strlen(json_string_value(value)) != json_string_length(value))
-		return member_wrong(reader, where, "a text that is not empty and has no NUL", "has another %s", key);
+		return member_wrong(reader, where,
+			json_is_boolean(value) ? "a text in quotes, such as \"off\": YAML takes off and on for booleans"
+					       : "a text that is not empty and has no NUL",
+			"has another %s", key);
 	*out = json_string_value(value);
 	reader->num_bytes += json_string_length(value);
 	if (reader->num_bytes > POLICY_TEXT_MAX)

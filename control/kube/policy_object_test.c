@@ -150,6 +150,7 @@ static void refuses_what_is_malformed(void **state)
 		"{'rules': [{'name': 'a', 'action': 'deny', 'sources': [{'namespace': 'a/b'}]}]}"};
 	for (size_t i = 0; i < sizeof(specs) / sizeof(specs[0]); i++)
 		assert_refused(specs[i], ERR_MALFORMED, "");
+	assert_refused("{'ports': [{'port': 80, 'mode': false}]}", ERR_MALFORMED, "a text in quotes, such as \"off\"");
 }
 
 static void has_the_limits_that_the_definition_states(void **state)
