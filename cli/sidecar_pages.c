@@ -30,6 +30,18 @@ static void print_ports(const json_t *lists, const char *key, const char *what)
 	putchar('\n');
 }
 
+static void print_formers(const json_t *formers)
+{
+	for (size_t i = 0; i < json_array_size(formers); i++) {
+		const json_t *one = json_array_get(formers, i);
+		long long num = (long long)json_integer_value(json_object_get(one, "connections"));
+		char until[64];
+		printf("former process %lld serves %lld connection%s, until %s at the latest\n",
+			(long long)json_integer_value(json_object_get(one, "pid")), num, num == 1 ? "" : "s",
+			show_text(one, "until", until, sizeof until));
+	}
+}
+
 void page_print_check(const json_t *page)
 {
 	const json_t *conditions = json_object_get(page, "conditions");
@@ -44,6 +56,7 @@ void page_print_check(const json_t *page)
 		(void)escape_ascii(span_of_str(warning == NULL ? "" : warning), text, sizeof text);
 		printf("  warning   policy: %s\n", text);
 	}
+	print_formers(json_object_get(page, "former_processes"));
 	print_ports(ports, "ready_for_strict", "ports with connections from the mesh only, ready for strict");
 	print_ports(ports, "plaintext_seen", "ports with plaintext connections");
 	print_ports(ports, "strict", "strict ports with connections");

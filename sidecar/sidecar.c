@@ -327,6 +327,8 @@ void sidecar_free(struct sidecar *sidecar)
 {
 	sidecar_hand_over_stop(sidecar);
 	sidecar_take_over_stop(sidecar);
+	sidecar_formers_stop(sidecar);
+	sidecar_successor_stop(sidecar);
 	workload_api_free(TAKE_PTR(sidecar->workload_api));
 	if (sidecar->admin_socket != NULL)
 		admin_socket_free(sidecar->admin_socket);

@@ -261,6 +261,7 @@ void sidecar_minimum_changed(struct sidecar *sidecar)
 {
 	policy_unref(sidecar->minimum);
 	sidecar->minimum = sidecar_config_minimum(sidecar->config);
+	sidecar_formers_send_modes(sidecar);
 	if (sidecar->sent_policy != NULL)
 		tighten(sidecar);
 }

@@ -22,6 +22,7 @@ static void on_totals(void *arg, const struct worker_totals *totals)
 	struct sidecar *sidecar = arg;
 	CHECK(sidecar->is_ending && sidecar->is_gathering_totals);
 	sidecar->is_gathering_totals = false;
+	sidecar_successor_report(sidecar, totals->num_connections);
 	sidecar->num_quiet_polls = totals->num_connections == 0 ? sidecar->num_quiet_polls + 1 : 0;
 	if (sidecar->num_quiet_polls < QUIET_POLLS || !has_served_the_minimum(sidecar)) {
 		loop_timer_start(sidecar->loop, &sidecar->drain_timer, POLL_MS, poll_totals);
@@ -72,6 +73,7 @@ void sidecar_end_after_hand_over(struct sidecar *sidecar)
 {
 	CHECK(!sidecar->is_ending);
 	sidecar->has_handed_over = true;
+	sidecar_successor_ends_in(sidecar, sidecar->config->upgrade_ms);
 	end_when_quiet(sidecar, sidecar->config->upgrade_ms);
 }
 
@@ -82,6 +84,7 @@ static void end(struct sidecar *sidecar)
 	const struct sidecar_config *config = sidecar->config;
 	if (sidecar->has_handed_over && !sidecar->is_draining) { /* a second signal ends it at once */
 		sidecar->is_draining = true;
+		sidecar_successor_ends_in(sidecar, config->drain_ms);
 		loop_timer_start(sidecar->loop, &sidecar->drain_deadline, config->drain_ms, deadline_passed);
 		return;
 	}

@@ -4,6 +4,7 @@
 #include "base/core/log.h"
 #include "base/core/mem.h"
 #include "base/net/fd.h"
+#include "base/net/passed_fds.h"
 #include "base/net/passed_sockets.h"
 #include "sidecar/sidecar_private.h"
 #include <errno.h>
@@ -16,18 +17,19 @@ enum {
 	WAIT_MS = SIDECAR_TAKE_OVER_MAX_MS + 10000
 }; /* for a process that has the sockets and neither takes over nor ends */
 
-static void forget(struct sidecar_hand_over *hand_over)
+/* Returns the descriptor, which is the caller's. */
+static int leave(struct sidecar_hand_over *hand_over)
 {
 	loop_io_stop(&hand_over->io);
 	loop_timer_stop(&hand_over->deadline);
-	fd_close(hand_over->fd);
 	hand_over->is_open = false;
+	return hand_over->fd;
 }
 
 static void refuse(struct sidecar_hand_over *hand_over)
 {
 	(void)!send(hand_over->fd, SIDECAR_KEPT, strlen(SIDECAR_KEPT), MSG_NOSIGNAL);
-	forget(hand_over);
+	fd_close(leave(hand_over));
 }
 
 void sidecar_hand_over_stop(struct sidecar *sidecar)
@@ -48,6 +50,17 @@ static void stop_accepting(struct sidecar *sidecar)
 	admin_socket_leave(TAKE_PTR(sidecar->admin_socket));
 }
 
+/* With it go the channels to former processes. An older release takes the line alone: they close then. */
+static void answer_taken(struct sidecar *sidecar)
+{
+	struct passed_fds formers;
+	const struct span taken = span_of_str(SIDECAR_TAKEN);
+	sidecar_formers_pass(sidecar, &formers);
+	if (passed_fds_send(sidecar->hand_over.fd, taken, formers.fds, formers.num) != ERR_NONE)
+		(void)!send(sidecar->hand_over.fd, taken.ptr, taken.len, MSG_NOSIGNAL);
+	passed_fds_close(&formers);
+}
+
 /* It answers before it closes its sockets, so that the other process accepts at once, and after it has left the state
  * folder, which that one writes to. */
 static void give(struct sidecar *sidecar)
@@ -58,8 +71,8 @@ static void give(struct sidecar *sidecar)
 		(int)hand_over->pid, (double)sidecar->config->upgrade_ms / 1000);
 	sidecar_kept_flush(sidecar);
 	state_folder_leave(sidecar->state);
-	(void)!send(hand_over->fd, SIDECAR_TAKEN, strlen(SIDECAR_TAKEN), MSG_NOSIGNAL);
-	forget(hand_over);
+	answer_taken(sidecar);
+	sidecar_successor_follow(sidecar, leave(hand_over));
 	stop_accepting(sidecar);
 	sidecar_end_after_hand_over(sidecar);
 }

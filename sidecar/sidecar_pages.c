@@ -177,6 +177,9 @@ static void on_check(void *arg, struct http_request *request)
 	json_t *page = page_check(conditions.list, conditions.num, sidecar->port_use, is_strict, sidecar);
 	if (sidecar->policy_warnings != NULL)
 		json_object_set(page, "policy_warnings", sidecar->policy_warnings);
+	_cleanup_(json_decrefp) json_t *formers = sidecar_formers_page(sidecar);
+	if (json_array_size(formers) > 0)
+		json_object_set(page, "former_processes", formers);
 	admin_answer_json(request, 200, page);
 }
 

@@ -4,6 +4,8 @@
  * include this header. */
 #pragma once
 
+#include "base/core/buf.h"
+#include "base/core/list.h"
 #include "base/core/process_facts.h"
 #include "base/tls/tls_context.h"
 #include "sidecar/admin_socket.h"
@@ -39,6 +41,15 @@ struct sidecar_take_over { /* from the process before */
 	struct passed_sockets *sockets; /* that are not taken yet */
 	struct loop_io io;
 	struct loop_timer poll;
+};
+
+struct sidecar_successor { /* the process that serves, where this one has handed over */
+	bool is_open;
+	bool has_modes; /* its modes */
+	int fd;
+	struct loop_io io;
+	struct buf lines, reported; /* what came; the last line that was sent */
+	int64_t until_s;            /* since 1970: this process ends then at the latest */
 };
 
 struct sidecar;
@@ -110,7 +121,9 @@ struct sidecar {
 
 	struct sidecar_hand_over hand_over;
 	struct sidecar_take_over take_over;
-	struct list probes; /* under way */
+	struct sidecar_successor successor;
+	struct list formers; /* processes that still have connections */
+	struct list probes;  /* under way */
 	struct admin *admin;
 	struct admin_socket *admin_socket;
 	struct loop_signal on_term, on_int, on_hup;
@@ -225,6 +238,20 @@ void sidecar_take_over_stop(struct sidecar *sidecar);
 void sidecar_note_serving(struct sidecar *sidecar);
 /* Neither a process that prepares nor one that has handed over: the service manager hears of this one alone. */
 bool sidecar_is_serving(const struct sidecar *sidecar);
+
+/* sidecar_formers.c: former processes, at the one that serves */
+struct passed_fds;
+void sidecar_formers_adopt(struct sidecar *sidecar, int fd); /* the channel to one; it gets the modes in force */
+void sidecar_formers_send_modes(struct sidecar *sidecar);    /* the modes have changed */
+void sidecar_formers_pass(struct sidecar *sidecar, struct passed_fds *out); /* their channels; there are none then */
+void sidecar_formers_stop(struct sidecar *sidecar);
+json_t *sidecar_formers_page(const struct sidecar *sidecar); /* a list, new */
+
+/* sidecar_successor.c: the process that serves, at a former one */
+void sidecar_successor_follow(struct sidecar *sidecar, int fd); /* adopts fd */
+void sidecar_successor_ends_in(struct sidecar *sidecar, uint64_t ms);
+void sidecar_successor_report(struct sidecar *sidecar, uint64_t num_connections); /* sends what has changed */
+void sidecar_successor_stop(struct sidecar *sidecar);
 
 /* sidecar_probes.c: the page of a probe; ends those that are under way */
 void sidecar_on_probe(void *sidecar, struct http_request *request);

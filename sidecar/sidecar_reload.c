@@ -53,6 +53,10 @@ static void read_again(struct sidecar *sidecar)
 
 void sidecar_reload(struct sidecar *sidecar)
 {
+	if (sidecar->successor.has_modes) {
+		log_notice("upgrade", "the settings are not read again: modes come from the process that serves");
+		return;
+	}
 	if (sidecar_is_serving(sidecar))
 		service_manager_reloading();
 	read_again(sidecar);

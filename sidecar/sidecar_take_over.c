@@ -4,6 +4,7 @@
 #include "base/core/log.h"
 #include "base/core/mem.h"
 #include "base/net/fd.h"
+#include "base/net/passed_fds.h"
 #include "base/net/passed_sockets.h"
 #include "sidecar/running.h"
 #include "sidecar/sidecar_private.h"
@@ -54,25 +55,25 @@ void sidecar_take_over_rest(struct sidecar *sidecar)
 	passed_sockets_free(sockets);
 }
 
-static void forget(struct sidecar_take_over *take_over)
+/* Returns the descriptor, which is the caller's; -1: there is none. */
+static int leave(struct sidecar_take_over *take_over)
 {
 	if (!take_over->is_open)
-		return;
+		return -1;
 	loop_io_stop(&take_over->io);
 	loop_timer_stop(&take_over->poll);
-	fd_close(take_over->fd);
 	take_over->is_open = false;
+	return take_over->fd;
 }
 
 void sidecar_take_over_stop(struct sidecar *sidecar)
 {
-	forget(&sidecar->take_over);
+	fd_close(leave(&sidecar->take_over));
 	passed_sockets_free(TAKE_PTR(sidecar->take_over.sockets));
 }
 
 static void serve(struct sidecar *sidecar)
 {
-	forget(&sidecar->take_over);
 	state_folder_wait(sidecar->state, false);
 	sidecar_kept_flush(sidecar); /* the folder is this process's: what waited is written */
 	for (unsigned i = 0; i < sidecar->num_workers; i++)
@@ -124,20 +125,38 @@ static void refused(struct sidecar *sidecar)
 	loop_stop(sidecar->loop);
 }
 
+/* The channels to the process before, and to those before that one. */
+static void taken(struct sidecar *sidecar, const struct passed_fds *formers)
+{
+	int fd = leave(&sidecar->take_over);
+	serve(sidecar);
+	for (size_t i = 0; i < formers->num; i++)
+		sidecar_formers_adopt(sidecar, formers->fds[i]);
+	sidecar_formers_adopt(sidecar, fd);
+}
+
+static void serve_alone(struct sidecar *sidecar)
+{
+	fd_close(leave(&sidecar->take_over));
+	serve(sidecar);
+}
+
 /* Its answer, or its end by a crash: then this process alone has the sockets, and serves as soon as it can answer. */
 static void on_answer(struct loop_io *io, unsigned ready)
 {
 	struct sidecar *sidecar = container_of(io, struct sidecar, take_over.io);
 	char line[sizeof(SIDECAR_TAKEN)] = "";
+	struct passed_fds formers;
+	size_t len;
 	(void)ready;
-	ssize_t got = read(sidecar->take_over.fd, line, sizeof(line) - 1);
-	if (got < 0 && (errno == EAGAIN || errno == EINTR))
+	if (passed_fds_receive(sidecar->take_over.fd, line, sizeof(line) - 1, &len, &formers) == ERR_UNAVAILABLE)
 		return;
-	if (got > 0 && strcmp(line, SIDECAR_TAKEN) == 0) {
-		serve(sidecar);
+	if (strcmp(line, SIDECAR_TAKEN) == 0) {
+		taken(sidecar, &formers);
 		return;
 	}
-	if (got > 0) {
+	passed_fds_close(&formers);
+	if (len > 0) {
 		refused(sidecar);
 		return;
 	}
@@ -145,7 +164,7 @@ static void on_answer(struct loop_io *io, unsigned ready)
 	loop_io_stop(&sidecar->take_over.io);
 	sidecar->take_over.is_alone = true;
 	if (is_prepared(sidecar))
-		serve(sidecar);
+		serve_alone(sidecar);
 }
 
 static void on_poll(struct loop_timer *timer)
@@ -159,7 +178,7 @@ static void on_poll(struct loop_timer *timer)
 		return;
 	}
 	if (sidecar->take_over.is_alone) {
-		serve(sidecar);
+		serve_alone(sidecar);
 		return;
 	}
 	/* It fits into the empty buffer; if the other one has ended, on_answer() hears of it. */

@@ -3,6 +3,7 @@
 #include "base/core/check.h"
 #include "base/core/mem.h"
 #include "base/net/fd.h"
+#include "base/net/passed_fds.h"
 #include "base/net/socket.h"
 #include <errno.h>
 #include <poll.h>
@@ -11,9 +12,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-/* Each message is one byte: SOCKETS or OUTPUTS, with descriptors, or END. The kernel allows 253 descriptors per
- * message. */
-enum { PER_MESSAGE = 64, SOCKETS = 'S', OUTPUTS = 'O', END = 'E', NUM_OUTPUTS = 2, LINE_MAX_LEN = 512 };
+/* Each message is one byte: SOCKETS or OUTPUTS, with descriptors, or END. */
+enum { PER_MESSAGE = PASSED_FDS_MAX, SOCKETS = 'S', OUTPUTS = 'O', END = 'E', NUM_OUTPUTS = 2, LINE_MAX_LEN = 512 };
 
 struct passed_sockets {
 	int fds[PASSED_SOCKETS_MAX];
@@ -23,30 +23,12 @@ struct passed_sockets {
 
 struct received {  /* with one message */
 	char kind; /* of the message */
-	int fds[PER_MESSAGE];
-	size_t num;
-};
-
-union control {
-	struct cmsghdr header; /* for the alignment */
-	char bytes[CMSG_SPACE(PER_MESSAGE * sizeof(int))];
+	struct passed_fds passed;
 };
 
 static enum err send_message(int fd, char kind, const int *sockets, size_t num)
 {
-	union control control = {0};
-	struct iovec part = {.iov_base = &kind, .iov_len = 1};
-	struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
-	CHECK(num <= PER_MESSAGE);
-	if (num > 0) {
-		message.msg_control = control.bytes;
-		message.msg_controllen = CMSG_SPACE(num * sizeof(int));
-		struct cmsghdr *header = CMSG_FIRSTHDR(&message);
-		*header = (struct cmsghdr){
-			.cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(num * sizeof(int))};
-		memcpy(CMSG_DATA(header), sockets, num * sizeof(int));
-	}
-	return sendmsg(fd, &message, MSG_NOSIGNAL) == 1 ? ERR_NONE : err_from_errno(errno);
+	return passed_fds_send(fd, span_of(&kind, 1), sockets, num);
 }
 
 enum err passed_sockets_send(int fd, const int *sockets, size_t num, struct why *why)
@@ -70,47 +52,24 @@ static bool is_listening(int fd)
 	       getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0 && type == SOCK_STREAM;
 }
 
-static void take_fds(struct received *received, struct msghdr *message)
-{
-	for (struct cmsghdr *header = CMSG_FIRSTHDR(message); header != NULL; header = CMSG_NXTHDR(message, header)) {
-		if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS)
-			continue;
-		/* The room for control data bounds their number. */
-		for (size_t at = 0; CMSG_LEN(at + sizeof(int)) <= header->cmsg_len && received->num < PER_MESSAGE;
-			at += sizeof(int))
-			memcpy(&received->fds[received->num++], CMSG_DATA(header) + at, sizeof(int));
-	}
-}
-
 /* One byte and its descriptors. ERR_LIMIT: this process may not have as many descriptors. */
 static enum err receive_message(int fd, int timeout_ms, struct received *out)
 {
-	union control control;
-	struct iovec part = {.iov_base = &out->kind, .iov_len = 1};
-	struct msghdr message = {.msg_iov = &part,
-		.msg_iovlen = 1,
-		.msg_control = control.bytes,
-		.msg_controllen = sizeof control.bytes};
 	struct pollfd readable = {.fd = fd, .events = POLLIN};
-	out->num = 0;
+	size_t len;
+	out->passed.num = 0;
 	int ready = poll(&readable, 1, timeout_ms);
 	if (ready <= 0)
 		return ready == 0 ? ERR_TIMEOUT : err_from_errno(errno);
-	ssize_t got = recvmsg(fd, &message, MSG_CMSG_CLOEXEC);
-	if (got < 0)
-		return err_from_errno(errno);
-	take_fds(out, &message);
-	if (got == 0)
-		return ERR_CLOSED;
-	return (message.msg_flags & MSG_CTRUNC) != 0 ? ERR_LIMIT : ERR_NONE;
+	return passed_fds_receive(fd, &out->kind, 1, &len, &out->passed);
 }
 
 /* Keeps what fits its kind, and closes the rest. */
 static void keep(struct passed_sockets *sockets, const struct received *received)
 {
-	bool are_outputs = received->kind == OUTPUTS && received->num == NUM_OUTPUTS && sockets->outputs[0] < 0;
-	for (size_t i = 0; i < received->num; i++) {
-		int fd = received->fds[i];
+	bool are_outputs = received->kind == OUTPUTS && received->passed.num == NUM_OUTPUTS && sockets->outputs[0] < 0;
+	for (size_t i = 0; i < received->passed.num; i++) {
+		int fd = received->passed.fds[i];
 		if (are_outputs)
 			sockets->outputs[i] = fd;
 		else if (received->kind == SOCKETS && sockets->num < PASSED_SOCKETS_MAX && is_listening(fd))
@@ -124,7 +83,7 @@ static void keep(struct passed_sockets *sockets, const struct received *received
 static enum err refused(int fd, int timeout_ms, char first, struct why *why)
 {
 	char line[LINE_MAX_LEN] = {first};
-	struct received next = {.num = 0};
+	struct received next = {.passed = {.num = 0}};
 	for (size_t len = 1; len + 1 < sizeof line; len++) {
 		if (receive_message(fd, timeout_ms, &next) != ERR_NONE || next.kind == '\n')
 			break;

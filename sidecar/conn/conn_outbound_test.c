@@ -79,6 +79,20 @@ static void an_open_plaintext_connection_is_cut_when_its_network_begins_to_requi
 	assert_true(test_was_reset(app) && test_was_reset(far));
 }
 
+static void an_open_plaintext_connection_is_cut_when_the_mode_becomes_require(void **state)
+{
+	struct test_conns *conns = *state;
+	_cleanup_fd_ int app = test_outbound(conns, NULL);
+	_cleanup_fd_ int far = test_app_accept(conns);
+	assert_int_equal(conns->num_relayed, 1);
+	test_networks(conns, "10.0.0.0/8", NULL);
+	assert_int_equal(conns->num_ended, 0);
+	conns->snapshot.outbound_mode = OUTBOUND_REQUIRE;
+	test_networks(conns, "10.0.0.0/8", NULL);
+	assert_int_equal(conns->reason, CLOSE_POLICY_CHANGED);
+	assert_true(test_was_reset(app) && test_was_reset(far));
+}
+
 /* A connect() that stays pending: the app's accept queue is full. */
 static int outbound_to_a_full_queue(struct test_conns *conns, int fillers[2])
 {
@@ -184,6 +198,7 @@ int main(void)
 		CONNS_TEST(a_meshed_destination_without_endpoints_is_never_reached_in_plaintext),
 		CONNS_TEST(plaintext_is_refused_to_a_network_that_requires_mtls),
 		CONNS_TEST(an_open_plaintext_connection_is_cut_when_its_network_begins_to_require_mtls),
+		CONNS_TEST(an_open_plaintext_connection_is_cut_when_the_mode_becomes_require),
 		CONNS_TEST(a_pending_plaintext_connection_ends_when_its_destination_joins_the_mesh),
 		CONNS_TEST(T7_D29_each_verdict_of_the_tunnel_has_its_own_reason_and_resets_the_app),
 		CONNS_TEST(a_connection_through_a_silent_tunnel_ends_at_the_connect_timeout),

@@ -9,12 +9,14 @@ static bool peer_is_banned(const struct conn *conn)
 	return credentials != NULL && peer != NULL && bundle_set_is_banned(credentials_bundles(credentials), peer);
 }
 
-/* An outbound plaintext connection to a network that requires mTLS now. */
+/* An outbound plaintext connection to a network that requires mTLS now, or of a sidecar that does. */
 static bool now_requires_mesh(const struct conn *conn)
 {
 	const struct worker_snapshot *snapshot = conn->env->snapshot;
 	if (conn->kind != CONN_OUTBOUND || conn->encrypted || snapshot->outbound_mode == OUTBOUND_OFF)
 		return false;
+	if (snapshot->outbound_mode == OUTBOUND_REQUIRE)
+		return true;
 	return snapshot->networks != NULL && mesh_networks_requires_mtls(snapshot->networks, &conn->dst.addr.ip);
 }
 
@@ -51,8 +53,8 @@ struct conn_next conn_recheck(struct conn *conn)
 	if (now_requires_mesh(conn)) {
 		char text[ADDR_TEXT_MAX];
 		why_set(conn_why(conn), ERR_DENIED, "a meshed destination",
-			"start a sidecar there, or change mesh.require_mtls_networks",
-			"the destination %s is plaintext, and its network requires mTLS now",
+			"start a sidecar there, or change outbound.mode or mesh.require_mtls_networks",
+			"the destination %s is plaintext, and mTLS is required now",
 			addr_format(&conn->dst.addr, text));
 		return conn_close_for(CLOSE_POLICY_CHANGED);
 	}

@@ -62,6 +62,7 @@ void worker_set_credentials(
 void worker_set_policy(struct worker *worker, struct policy *policy);
 void worker_set_networks(struct worker *worker, struct mesh_networks *networks);
 void worker_put_answer(struct worker *worker, struct answer *answer);
+void worker_set_outbound_mode(struct worker *worker, enum outbound_mode mode); /* open connections, too */
 void worker_set_time(struct worker *worker, const struct trusted_time *time);
 
 /* Tunnels send GOAWAY; connections continue, and new ones are still accepted. */

@@ -24,6 +24,7 @@ struct snapshot_message {
 	struct worker_message message;
 	void *snapshot;
 	struct trusted_time time;
+	enum outbound_mode outbound_mode;
 };
 
 static void snapshot_send(struct worker *worker, void *snapshot, worker_message_fn *deliver)
@@ -82,6 +83,20 @@ static void deliver_networks(struct worker_message *message, struct worker *work
 void worker_set_networks(struct worker *worker, struct mesh_networks *networks)
 {
 	snapshot_send(worker, mesh_networks_ref(networks), deliver_networks);
+}
+
+static void deliver_outbound_mode(struct worker_message *message, struct worker *worker)
+{
+	worker_snapshot(worker)->outbound_mode = container_of(message, struct snapshot_message, message)->outbound_mode;
+	(void)snapshot_take(message);
+	worker_snapshot_changed(worker);
+}
+
+void worker_set_outbound_mode(struct worker *worker, enum outbound_mode mode)
+{
+	struct snapshot_message *message = mem_new(struct snapshot_message);
+	message->outbound_mode = mode;
+	worker_post(worker, &message->message, deliver_outbound_mode);
 }
 
 static void deliver_answer(struct worker_message *message, struct worker *worker)

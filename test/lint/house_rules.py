@@ -260,6 +260,8 @@ TESTED_ELSEWHERE = {
     "cli/confine.c": "test/integration/343_forbidden_calls_are_refused.py",
     "sidecar/sidecar_confine.c": "test/integration/174_system_calls_are_restricted_to_a_list.py",
     "sidecar/sidecar_hand_over.c": "test/integration/340_a_sidecar_is_upgraded_in_place.py",
+    "sidecar/sidecar_formers.c": "test/integration/372_a_former_process_keeps_to_changed_modes.py",
+    "sidecar/sidecar_successor.c": "test/integration/372_a_former_process_keeps_to_changed_modes.py",
     "sidecar/sidecar_interfaces.c": "test/integration/340_a_sidecar_is_upgraded_in_place.py",
     "sidecar/sidecar_take_over.c": "test/integration/340_a_sidecar_is_upgraded_in_place.py",
     "sidecar/sidecar_kept.c": "test/integration/145_sidecars_restart_without_a_control_plane.py",
