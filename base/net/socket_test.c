@@ -105,7 +105,7 @@ static void explains_that_an_address_is_not_this_hosts(_unused_ void **state)
 	struct why why = {.err = ERR_NONE};
 	int fd = -1;
 	assert_int_equal(socket_listen(&at, NULL, &fd, &why), ERR_UNREACHABLE);
-	assert_string_equal(why.expected, "an address of this host");
+	assert_string_equal(why.expected, "an address of this host, on an interface that is up");
 }
 
 static void shares_a_port_only_if_all_set_reuse_port(_unused_ void **state)
