@@ -4,6 +4,7 @@
 #include "base/settings/settings.h"
 #include "cli/call.h"
 #include "cli/commands.h"
+#include "cli/identity_text.h"
 #include "cli/show.h"
 #include "proto/handfast/v1/operator.pb-c.h"
 #include <stdio.h>
@@ -22,7 +23,8 @@ static void fill_entry(
 		command_line_error_text(
 			line, "--id", "the identity that the entry gives, spiffe://TD/PATH", "no identity is given");
 	else
-		entry->id = pb_bytes(span_of_str(id));
+		identity_read(line, "--id", id, NULL);
+	entry->id = pb_bytes(span_of_str(id == NULL ? "" : id));
 	if (ttl != NULL &&
 		(duration_parse(span_of_str(ttl), &ttl_ms) != ERR_NONE || ttl_ms < 2000 || ttl_ms > TTL_MAX_MS))
 		command_line_error(line, "--ttl", "a duration of 2s to 7d", ttl);

@@ -3,6 +3,7 @@
 #include "base/core/mem.h"
 #include "base/settings/settings.h"
 #include "cli/commands.h"
+#include "cli/identity_text.h"
 #include "cli/page.h"
 #include "cli/policy_of.h"
 #include "cli/show.h"
@@ -26,13 +27,6 @@ static void question_done(struct question *question)
 	spiffe_id_done(&question->to);
 }
 
-static void id_read(struct command_line *line, const char *flag, const char *text, struct spiffe_id *out)
-{
-	struct why why = {0};
-	if (spiffe_id_parse(span_of_str(text), out, &why) != ERR_NONE)
-		command_line_error(line, flag, why.expected, text);
-}
-
 static void port_read(struct command_line *line, uint16_t *out)
 {
 	const char *text = command_line_value(line, "port");
@@ -51,9 +45,9 @@ static bool question_read(struct command_line *line, struct question *out)
 	if (from == NULL)
 		command_line_error_text(line, "--from", "a SPIFFE ID, or plaintext", "no source is given");
 	else if (strcmp(from, "plaintext") != 0)
-		id_read(line, "--from", from, &out->from);
+		identity_read(line, "--from", from, &out->from);
 	if (to != NULL)
-		id_read(line, "--to", to, &out->to);
+		identity_read(line, "--to", to, &out->to);
 	if (to != NULL && line->num_arguments > 0)
 		command_line_error(line, "--to", "a pod or --to, not both", to);
 	if (to == NULL && command_line_value(line, "file") != NULL)
@@ -259,7 +253,7 @@ static enum cli_exit show_workload(struct command_line *line)
 	_cleanup_(policy_of_done) struct policy_of of = {0};
 	_cleanup_(json_decrefp) json_t *policy = NULL;
 	struct why why = {0};
-	id_read(line, "policy show", line->arguments[0], &id);
+	identity_read(line, "policy show", line->arguments[0], &id);
 	if (buf_len(&line->errors) > 0)
 		return command_line_refuse(line);
 	enum err err = policy_of_workload(line, &id, &of, &why);

@@ -5,6 +5,7 @@
 #include "base/settings/settings.h"
 #include "cli/call.h"
 #include "cli/commands.h"
+#include "cli/identity_text.h"
 #include "cli/show.h"
 #include "proto/handfast/v1/operator.pb-c.h"
 #include <stdio.h>
@@ -22,7 +23,8 @@ static void fill_token(struct command_line *line, Handfast__V1__TokenCreateReque
 		command_line_error_text(
 			line, "--id", "the identity that the token is for, spiffe://TD/PATH", "no identity is given");
 	else
-		request->id = pb_bytes(span_of_str(id));
+		identity_read(line, "--id", id, NULL);
+	request->id = pb_bytes(span_of_str(id == NULL ? "" : id));
 	if (ttl != NULL &&
 		(duration_parse(span_of_str(ttl), &ttl_ms) != ERR_NONE || ttl_ms < 1000 || ttl_ms > TTL_MAX_MS))
 		command_line_error(line, "--ttl", "a duration such as 10m or 1h, at most 30d", ttl);

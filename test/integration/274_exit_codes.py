@@ -55,6 +55,10 @@ def shows_that_every_code_of_the_table_occurs(story):
     expect_exit(64, "policy", "check")
     expect_exit(64, "status", "--interval")
     expect_exit(64, "completion", "csh")
+    for words in (("ban", "foo"), ("unban", "foo"), ("token", "create", "--id", "foo"), ("policy", "show", "spiffe://"),
+                  ("entry", "create", "one", "--id", "foo", "--selector", "unix:uid:1")):
+        expect_exit(64, *words)
+    expect_exit(1, "federation", "show", "other.test")
     expect_exit(64, *CHECK, "--file", _file(story, "wrong.yaml", "mesh: {networks: []}\n"))
     for flags in (("foo", "ab" * 32), ("192.0.2.1:15012", "abc"), ("192.0.2.1:15012", "xy" * 32)):
         made = story.mesh.net.control.run([story.binary("handfast"), "inject", "--file", "/dev/null", "--control-address", flags[0],
