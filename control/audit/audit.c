@@ -1,4 +1,5 @@
 #include "control/audit/audit.h"
+#include "base/core/check.h"
 #include "base/core/clock.h"
 #include "base/core/hex.h"
 #include "base/core/log.h"
@@ -13,7 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define TAIL_MAX (2 * AUDIT_LINE_MAX) /* holds the last whole line and one that was cut */
+#define TAIL_MAX (AUDIT_CUT_MAX + AUDIT_LINE_MAX) /* holds the last whole line and those that were cut behind it */
 #define NAME     "audit.log"
 
 const struct audit_room audit_on_disk = {64u << 20, true}, audit_in_pod = {2u << 20, false};
@@ -24,8 +25,9 @@ struct audit {
 	int fd;
 	struct audit_chain chain;
 	uint64_t size;
-	uint64_t num_lost; /* events since a write failed */
-	bool is_cut;       /* the last line has no newline */
+	uint64_t num_lost;   /* events since a write failed */
+	bool has_no_newline; /* the last line, whole or cut */
+	struct buf cut;      /* behind the last whole line, as audit_cut.h has it; the next line states it */
 };
 
 static enum err cannot(struct why *why, const char *path)
@@ -43,42 +45,73 @@ static void log_end(const struct audit *audit, const char *what)
 
 /* --- the end of a file --- */
 
+struct end {
+	uint8_t *bytes;           /* of the file's end, owned */
+	struct audit_chain chain; /* number 0: no whole line is there */
+	struct span behind;       /* the last whole line */
+	bool is_all;              /* the bytes are the whole file */
+};
+
+static void end_done(struct end *end)
+{
+	mem_free(end->bytes);
+}
+
 /* The last whole line is trusted as the end of the chain: `handfast audit verify` checks all of them. A crash may have
  * cut nothing but its newline. */
-static bool find_end(int fd, uint64_t size, struct audit_chain *out, bool *out_is_cut)
+static void end_find(struct end *end, struct span tail)
 {
-	uint8_t bytes[TAIL_MAX];
-	uint64_t from = size > TAIL_MAX ? size - TAIL_MAX : 0;
-	ssize_t len = pread(fd, bytes, sizeof bytes, (off_t)from);
-	size_t end = len < 0 ? 0 : (size_t)len;
-	*out_is_cut = end > 0 && bytes[end - 1] != '\n';
-	while (end > 0) {
-		size_t has_newline = bytes[end - 1] == '\n', start = end - has_newline;
-		while (start > 0 && bytes[start - 1] != '\n')
+	size_t to = tail.len;
+	while (to > 0) {
+		size_t has_newline = tail.ptr[to - 1] == '\n', start = to - has_newline;
+		while (start > 0 && tail.ptr[start - 1] != '\n')
 			start--;
-		struct audit_chain chain = {0};
-		struct span line = span_of(bytes + start, end - has_newline - start);
-		if (audit_chain_check(&chain, line, true, NULL) == ERR_NONE) {
-			*out = chain;
-			return true;
-		}
-		end = start;
+		if (audit_chain_check(&end->chain, span_of(tail.ptr + start, to - has_newline - start), true, NULL) ==
+			ERR_NONE)
+			break;
+		to = start;
 	}
-	return false;
+	end->behind = span_from(tail, to);
+}
+
+static void end_read(int fd, uint64_t size, struct end *out)
+{
+	uint64_t from = size > TAIL_MAX ? size - TAIL_MAX : 0;
+	*out = (struct end){.bytes = mem_alloc(TAIL_MAX), .is_all = from == 0};
+	ssize_t len = pread(fd, out->bytes, TAIL_MAX, (off_t)from);
+	end_find(out, span_of(out->bytes, len < 0 ? 0 : (size_t)len));
+}
+
+/* False: what is behind the last whole line is nothing that a crash leaves. */
+static bool take_cut(struct audit *audit, struct span behind)
+{
+	while (behind.len > 0) {
+		const uint8_t *newline = memchr(behind.ptr, '\n', behind.len);
+		struct span line = span_of(behind.ptr, newline == NULL ? behind.len : (size_t)(newline - behind.ptr));
+		if (!audit_cut_is(&audit->chain, line) || audit_cut_add(&audit->cut, line) != ERR_NONE)
+			return false;
+		behind = span_from(behind, line.len + (newline != NULL));
+	}
+	return true;
 }
 
 static void consider_older(struct audit *audit, const char *name)
 {
 	_cleanup_(mem_freep) char *path = mem_printf("%s/%s", audit->folder, name);
-	struct audit_chain chain;
 	struct stat found;
-	bool is_cut;
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	if (fd < 0)
 		return;
-	if (fstat(fd, &found) == 0 && S_ISREG(found.st_mode) &&
-		find_end(fd, (uint64_t)found.st_size, &chain, &is_cut) && chain.number > audit->chain.number)
-		audit->chain = chain;
+	if (fstat(fd, &found) == 0 && S_ISREG(found.st_mode)) {
+		_cleanup_(end_done) struct end end;
+		end_read(fd, (uint64_t)found.st_size, &end);
+		if (end.chain.number > audit->chain.number) {
+			audit->chain = end.chain;
+			buf_clear(&audit->cut);
+			if (!take_cut(audit, end.behind)) /* verifying that file finds it */
+				buf_clear(&audit->cut);
+		}
+	}
 	fd_close(fd);
 }
 
@@ -130,7 +163,7 @@ static void begin_file(struct audit *audit)
 		return;
 	}
 	fd_close(before);
-	audit->is_cut = false;
+	audit->has_no_newline = false;
 	log_end(audit, "begins a file");
 }
 
@@ -176,7 +209,10 @@ static void inspect_file(struct audit *audit)
 static bool append(struct audit *audit, struct span line)
 {
 	_cleanup_(buf_done) struct buf bytes = BUF_INIT(AUDIT_LINE_MAX + 1);
-	if (audit->is_cut && buf_append(&bytes, SPAN_LITERAL("\n")) != ERR_NONE)
+	size_t begin = audit->has_no_newline;
+	if (buf_room(&audit->cut) < AUDIT_LINE_MAX) /* what is left of this one must be stated, too */
+		return false;
+	if (begin > 0 && buf_append(&bytes, SPAN_LITERAL("\n")) != ERR_NONE)
 		return false;
 	if (buf_append(&bytes, line) != ERR_NONE)
 		return false;
@@ -185,18 +221,46 @@ static bool append(struct audit *audit, struct span line)
 	if (written <= 0)
 		return false;
 	audit->size += (uint64_t)written;
-	audit->is_cut = all.ptr[written - 1] != '\n';
-	return (size_t)written + 1 >= all.len;
+	audit->has_no_newline = all.ptr[written - 1] != '\n';
+	if ((size_t)written + 1 >= all.len)
+		return true;
+	if ((size_t)written > begin)
+		CHECK(audit_cut_add(&audit->cut, span_of(all.ptr + begin, (size_t)written - begin)) == ERR_NONE);
+	return false;
 }
 
-static bool add(struct audit *audit, const char *text)
+/* The line that `put` makes of its argument. */
+typedef enum err put_fn(struct audit_chain *chain, int64_t wall_ms, const void *arg, struct buf *out);
+
+static bool add(struct audit *audit, put_fn *put, const void *arg)
 {
 	_cleanup_(buf_done) struct buf line = BUF_INIT(AUDIT_LINE_MAX);
 	struct audit_chain chain = audit->chain;
-	if (audit_chain_add(&chain, clock_system.wall_ms(&clock_system), text, &line) != ERR_NONE ||
+	if (put(&chain, clock_system.wall_ms(&clock_system), arg, &line) != ERR_NONE ||
 		!append(audit, buf_span(&line))) /* the event is bounded, so its line fits */
 		return false;
 	audit->chain = chain;
+	return true;
+}
+
+static enum err put_event(struct audit_chain *chain, int64_t wall_ms, const void *arg, struct buf *out)
+{
+	return audit_chain_add(chain, wall_ms, arg, out);
+}
+
+static enum err put_statement(struct audit_chain *chain, int64_t wall_ms, const void *arg, struct buf *out)
+{
+	return audit_cut_state(chain, wall_ms, buf_span(arg), out);
+}
+
+/* Before any other line: what is cut is stated by the next one. */
+static bool add_statement(struct audit *audit)
+{
+	if (buf_len(&audit->cut) == 0)
+		return true;
+	if (!add(audit, put_statement, &audit->cut))
+		return false;
+	buf_clear(&audit->cut);
 	return true;
 }
 
@@ -205,16 +269,16 @@ static bool add_lost(struct audit *audit)
 {
 	char text[128];
 	snprintf(text, sizeof text, "events lost: %" PRIu64 ", while this file could not be written", audit->num_lost);
-	return audit->num_lost == 0 || add(audit, text);
+	return audit->num_lost == 0 || add(audit, put_event, text);
 }
 
 static void on_event(void *arg, const char *text)
 {
 	struct audit *audit = arg;
 	inspect_file(audit);
-	if (add_lost(audit)) {
+	if (add_statement(audit) && add_lost(audit)) {
 		audit->num_lost = 0;
-		if (add(audit, text))
+		if (add(audit, put_event, text))
 			return;
 	}
 	if (audit->num_lost++ == 0)
@@ -229,25 +293,46 @@ static void on_event(void *arg, const char *text)
 static void audit_destroy(struct audit *audit)
 {
 	fd_close(audit->fd);
+	buf_done(&audit->cut);
 	mem_free(audit->folder);
 	mem_free(audit->path);
 	mem_free(audit);
 }
 DEFINE_CLEANUP(struct audit *, audit_destroy)
 
+/* Where the chain goes on: after the file's last whole line, or, if it has none, that of an older file. */
+static bool find_end(struct audit *audit)
+{
+	_cleanup_(end_done) struct end end;
+	uint8_t last = '\n';
+	end_read(audit->fd, audit->size, &end);
+	if (end.chain.number > 0)
+		audit->chain = end.chain;
+	else if (end.is_all)
+		each_older(audit, consider_older);
+	else
+		return false;
+	audit->has_no_newline =
+		audit->size > 0 && pread(audit->fd, &last, 1, (off_t)audit->size - 1) == 1 && last != '\n';
+	return take_cut(audit, end.behind);
+}
+
 enum err audit_open(const char *folder, const struct audit_room *room, struct audit **out, struct why *why)
 {
 	_cleanup_(audit_destroyp) struct audit *audit = mem_new(struct audit);
 	audit->fd = -1;
 	audit->room = *room;
+	audit->cut = BUF_INIT(AUDIT_CUT_MAX);
 	audit->folder = mem_strdup(folder);
 	audit->path = mem_printf("%s/" NAME, folder);
 	RETURN_IF_ERR(open_file(audit, why));
-	if (audit->size == 0) /* its first line continues the older file that goes furthest */
-		each_older(audit, consider_older);
-	else if (!find_end(audit->fd, audit->size, &audit->chain, &audit->is_cut))
-		return why_set(why, ERR_STATE_DAMAGED, "an audit log that ends with a whole line",
-			"move the file away; a new one is begun", "the end of %s is damaged", audit->path);
+	if (!find_end(audit))
+		return why_set(why, ERR_STATE_DAMAGED,
+			"an audit log that ends with a whole line, or with what a crash leaves of one",
+			"compare it with the collected log, and move it to a name such as " NAME
+			".damaged: another file goes on after its last whole line",
+			"the end of %s is damaged, or was changed", audit->path);
+	(void)!add_statement(audit); /* else before the next event */
 	log_end(audit, "goes on");
 	log_set_tap("audit", on_event, audit);
 	*out = TAKE_PTR(audit);

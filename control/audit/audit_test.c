@@ -1,6 +1,7 @@
 #include "base/core/log.h"
 #include "base/core/mem.h"
 #include "control/audit/audit.h"
+#include "control/audit/audit_verify.h"
 #include <dirent.h>
 #include <fcntl.h>
 #include <setjmp.h>
@@ -52,18 +53,29 @@ static void reopen(struct world *world)
 	assert_int_equal(audit_open(world->folder, &audit_on_disk, &world->audit, &world->detail), ERR_NONE);
 }
 
-/* Of lines that continue each other; cut ones are skipped. */
-static unsigned num_good(const struct world *world)
+/* The number of the last line of the chain; `out_err`: what verifying found. */
+static unsigned verified(const struct world *world, enum err *out_err)
 {
 	_cleanup_(mem_freep) char *line = NULL;
-	struct audit_chain chain = {0};
+	_cleanup_(audit_verify_done) struct audit_verify verify;
 	size_t cap = 0;
 	FILE *file = fopen(world->path, "r");
 	assert_non_null(file);
-	for (ssize_t len; (len = getline(&line, &cap, file)) > 0;)
-		(void)!audit_chain_check(&chain, span_of((uint8_t *)line, (size_t)len - 1), true, NULL);
+	audit_verify_init(&verify);
+	*out_err = ERR_NONE;
+	for (ssize_t len; *out_err == ERR_NONE && (len = getline(&line, &cap, file)) > 0;)
+		*out_err = audit_verify_line(
+			&verify, span_of((uint8_t *)line, (size_t)len - (line[len - 1] == '\n')), NULL);
 	fclose(file);
-	return (unsigned)chain.number;
+	return (unsigned)verify.chain.number;
+}
+
+static unsigned num_good(const struct world *world)
+{
+	enum err err;
+	unsigned num = verified(world, &err);
+	assert_int_equal(err, ERR_NONE);
+	return num;
 }
 
 static void read_file(const char *path, struct buf *out)
@@ -115,19 +127,83 @@ static void C19_a_line_that_a_crash_has_cut_ends_nothing(void **state)
 	write_end(world, "{\"number\":2,\"time\":\"2026");
 	assert_int_equal(audit_open(world->folder, &audit_on_disk, &world->audit, &world->detail), ERR_NONE);
 	log_notice("audit", "two");
+	assert_int_equal(num_good(world), 3); /* with the one that states what was cut */
+}
+
+static off_t size_of(const struct world *world)
+{
+	struct stat found;
+	assert_int_equal(stat(world->path, &found), 0);
+	return found.st_size;
+}
+
+/* At each byte of what is written after a start, the statement of the crash before included; then once more. */
+static void C19_a_crash_at_any_byte_is_gone_on_from(void **state)
+{
+	struct world *world = *state;
+	log_notice("audit", "the line before");
+	off_t before = size_of(world);
+	log_notice("audit", "the line that is cut, with a \" and a \\");
+	for (off_t end = size_of(world), to = before; to <= end; to++) {
+		_cleanup_(buf_done) struct buf file = BUF_INIT(65536);
+		read_file(world->path, &file);
+		audit_close(TAKE_PTR(world->audit));
+		assert_int_equal(truncate(world->path, to), 0);
+		assert_int_equal(audit_open(world->folder, &audit_on_disk, &world->audit, &world->detail), ERR_NONE);
+		log_notice("audit", "after the crash");
+		bool was_cut = to > before && to < end - 1;
+		assert_int_equal(num_good(world), to >= end - 1 ? 3 : was_cut ? 3 : 2);
+		audit_close(TAKE_PTR(world->audit));
+		assert_int_equal(truncate(world->path, to + 30), 0); /* within the statement, or the next line */
+		assert_int_equal(audit_open(world->folder, &audit_on_disk, &world->audit, &world->detail), ERR_NONE);
+		log_notice("audit", "after another one");
+		assert_true(num_good(world) >= 3);
+		assert_int_equal(truncate(world->path, 0), 0);
+		write_end(world, buf_cstr(&file));
+		audit_close(TAKE_PTR(world->audit));
+		assert_int_equal(audit_open(world->folder, &audit_on_disk, &world->audit, &world->detail), ERR_NONE);
+	}
+}
+
+/* The first line of all, in a file that has no whole one. */
+static void C19_a_crash_within_the_first_line_is_gone_on_from(void **state)
+{
+	struct world *world = *state;
+	audit_close(TAKE_PTR(world->audit));
+	write_end(world, "{\"number\":1,\"ti");
+	assert_int_equal(audit_open(world->folder, &audit_on_disk, &world->audit, &world->detail), ERR_NONE);
+	log_notice("audit", "one");
 	assert_int_equal(num_good(world), 2);
+}
+
+/* The last line was changed and no longer ends as a line: no crash does that, so nothing goes on after the one before.
+ */
+static void C19_a_last_line_that_was_changed_is_refused(void **state)
+{
+	struct world *world = *state;
+	static const char *const ends[] = {" \n", "}\n", "x", "\n\n"};
+	log_notice("audit", "one");
+	log_notice("audit", "two");
+	off_t size = size_of(world);
+	audit_close(TAKE_PTR(world->audit));
+	for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++) {
+		assert_int_equal(truncate(world->path, size - 1), 0);
+		write_end(world, ends[i]);
+		assert_int_equal(
+			audit_open(world->folder, &audit_on_disk, &world->audit, &world->detail), ERR_STATE_DAMAGED);
+	}
+	assert_int_equal(truncate(world->path, size), 0);
+	assert_int_equal(audit_open(world->folder, &audit_on_disk, &world->audit, &world->detail), ERR_NONE);
 }
 
 /* A crash, or a full disk, between the last digit and the newline. */
 static void C19_a_line_without_its_newline_is_whole(void **state)
 {
 	struct world *world = *state;
-	struct stat found;
 	log_notice("audit", "one");
 	log_notice("audit", "two");
 	audit_close(TAKE_PTR(world->audit));
-	assert_int_equal(stat(world->path, &found), 0);
-	assert_int_equal(truncate(world->path, found.st_size - 1), 0);
+	assert_int_equal(truncate(world->path, size_of(world) - 1), 0);
 	assert_int_equal(audit_open(world->folder, &audit_on_disk, &world->audit, &world->detail), ERR_NONE);
 	log_notice("audit", "three");
 	assert_int_equal(num_good(world), 3);
@@ -149,13 +225,14 @@ static void C19_what_a_full_disk_lost_is_counted(void **state)
 	log_notice("audit", "not even begun");
 	assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
 	log_notice("audit", "after");
-	assert_int_equal(num_good(world), 3);
+	assert_int_equal(num_good(world), 4);
 	_cleanup_(buf_done) struct buf text = BUF_INIT(65536);
 	read_file(world->path, &text);
+	assert_non_null(strstr(buf_cstr(&text), "\"event\":\"cut lines: "));
 	assert_non_null(strstr(buf_cstr(&text), "\"events lost: 2, while"));
 	reopen(world);
 	log_notice("audit", "again");
-	assert_int_equal(num_good(world), 4);
+	assert_int_equal(num_good(world), 5);
 }
 
 static void C19_an_empty_file_continues_the_older_ones(void **state)
@@ -243,7 +320,9 @@ static void C19_a_file_that_was_truncated_while_it_was_written_is_found(void **s
 	log_notice("audit", "two");
 	assert_int_equal(truncate(world->path, found.st_size), 0);
 	log_notice("audit", "three");
-	assert_int_equal(num_good(world), 1);
+	enum err err;
+	assert_int_equal(verified(world, &err), 1);
+	assert_int_equal(err, ERR_STATE_DAMAGED);
 }
 
 static void a_file_of_something_else_is_refused(void **state)
@@ -252,7 +331,7 @@ static void a_file_of_something_else_is_refused(void **state)
 	audit_close(TAKE_PTR(world->audit));
 	write_end(world, "not an audit log\n");
 	assert_int_equal(audit_open(world->folder, &audit_on_disk, &world->audit, &world->detail), ERR_STATE_DAMAGED);
-	assert_non_null(strstr(world->detail.fix, "move the file away"));
+	assert_non_null(strstr(world->detail.fix, "move it to a name such as"));
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -262,6 +341,9 @@ int main(void)
 		TEST(events_of_the_component_alone_are_kept_whatever_the_level),
 		TEST(C19_a_restart_continues_the_chain),
 		TEST(C19_a_line_that_a_crash_has_cut_ends_nothing),
+		TEST(C19_a_crash_at_any_byte_is_gone_on_from),
+		TEST(C19_a_crash_within_the_first_line_is_gone_on_from),
+		TEST(C19_a_last_line_that_was_changed_is_refused),
 		TEST(C19_a_line_without_its_newline_is_whole),
 		TEST(C19_what_a_full_disk_lost_is_counted),
 		TEST(C19_an_empty_file_continues_the_older_ones),

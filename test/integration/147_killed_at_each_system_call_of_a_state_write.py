@@ -200,6 +200,7 @@ def _check_control(story):
     expect("refused a trust state" not in story.client.process.log(), "the sidecar refuses the trust state")
     expect_eq(json.loads(story.control.run("ca", "status", "--output", "json").stdout)["phase"] in
               ("none", "publishing", "reissuing"), True, "the phase of a rotation")
+    story.control.run("audit", "verify", os.path.join(story.control.state, "store", "audit.log"))
     story.control.stop()
 
 

@@ -99,3 +99,62 @@ def finding_i12_the_audit_log_has_each_command_and_shows_what_was_changed(story)
         refused = story.control.run("audit", "verify", path + "." + name, check=False)
         expect_eq(refused.returncode, 65, "verify of %s" % name)
         expect_in("after line number ", refused.stderr, "verify of %s" % name)
+
+
+@needs_earlier
+def shows_that_no_line_of_an_audit_log_passes_as_one_that_a_crash_cut(story):
+    """A crash leaves the first bytes of one line, and the next line states them: what else is no line is a forgery."""
+    path = os.path.join(story.control.state, "store", "audit.log")
+    story.control.kill()
+    with open(path) as file:
+        lines = file.read().splitlines()
+    last = json.loads(lines[-1])
+    known = "%d:%s" % (last["number"], last["hash"])
+    begun = '{"number":4,"time":"2026-01-01T00:00:00.000Z","event":"operator bob banned everyone'
+    forged = {
+        "a line with a blank behind it, inserted": lines[:3] + [lines[2] + " "] + lines[3:],
+        "another line, inserted": lines[:3] + ['{"forged":"operator bob banned everyone"} '] + lines[3:],
+        "the beginning of a line, inserted": lines[:3] + [begun] + lines[3:],
+        "an empty line": lines[:3] + [""] + lines[3:],
+        "the last line, changed": lines[:-1] + [lines[-1].replace("spiffe", "spiffy") + " "],
+        "the last line without its end": lines[:-1] + [lines[-1][:-1] + " "]}
+    for name, changed in forged.items():
+        for more in ((), ("--known", known)):
+            expect_eq(_verify(story, changed, *more).returncode, 65, "verify of %s" % name)
+    expect_eq(_verify(story, [line + " " for line in lines]).returncode, 1, "verify of lines that are all changed")
+    for other in ("/etc/passwd", "/dev/null"):
+        refused = story.control.run("audit", "verify", other, check=False)
+        expect_eq(refused.returncode, 1, "verify of %s" % other)
+        expect_in("has no line of an audit log", refused.stderr, "verify of %s" % other)
+    expect_eq(_verify(story, lines, "--known", known).returncode, 0, "verify of the log itself")
+    _refuses_a_changed_end(story, path, lines)
+    _states_what_a_crash_cut(story, path)
+
+
+def _verify(story, lines, *more):
+    path = os.path.join(story.control.folder, "forged.log")
+    with open(path, "w") as file:
+        file.write("".join(line + "\n" for line in lines))
+    return story.control.run("audit", "verify", path, *more, check=False)
+
+
+def _refuses_a_changed_end(story, path, lines):
+    with open(path, "w") as file:
+        file.write("".join(line + "\n" for line in lines[:-1]) + lines[-1].replace("spiffe", "spiffy") + " \n")
+    process = story.control.launch()
+    expect_eq(process.wait_for_exit(20), 65, "the exit code of a control plane whose log was changed (%s)" % process.log()[-300:])
+    expect_in("is damaged, or was changed", process.log(), "its log")
+
+
+def _states_what_a_crash_cut(story, path):
+    with open(path) as file:
+        text = file.read()
+    with open(path, "w") as file:
+        file.write(text[:-100].replace("spiffy", "spiffe"))
+    left = _json(story, "audit", "verify", path)
+    expect(left["unstated_bytes"] > 100, "what is behind the last line: %s" % left)
+    story.control.start()
+    story.control.run("ban", LATE)
+    found = _json(story, "audit", "verify", path)
+    expect_eq((found["cut"], found["unstated_bytes"]), (1, 0), "lines that were cut")
+    story.control.run("unban", LATE)

@@ -411,7 +411,7 @@ MAY_USE = {
     # Injection is pure, and what is printed and what is checked must be what the webhook does.
     "cli/cluster": BASE + ("certs:describe", "certs:expiry", "certs:pem", "cli:confine", "cli:show", "control/kube:inject",
                             "sidecar/identity:control_address", "third_party/jansson", "third_party/yaml"),
-    "cli": BASE + ("certs:digest", "cli/cluster", "control/audit:audit_chain", "control/config", "control/distribute:encode_policy", "control/distribute:policy_review", "control/kube:policy_advice", "control/kube:policy_set", "policy", "proto", "third_party/jansson", "third_party/yaml"),
+    "cli": BASE + ("certs:digest", "cli/cluster", "control/audit:audit_chain", "control/audit:audit_verify", "control/config", "control/distribute:encode_policy", "control/distribute:policy_review", "control/kube:policy_advice", "control/kube:policy_set", "policy", "proto", "third_party/jansson", "third_party/yaml"),
     "intercept/cni": BASE + ("third_party/",),
     "intercept": CORE + ("base/json", "base/sandbox", "base/settings/command_line", "base/net", "base/settings:setting_table", "third_party/jansson", "third_party/nftables"),
 }
