@@ -233,6 +233,15 @@ static void print_rule(const json_t *rule)
 	putchar('\n');
 }
 
+static bool has_allow_rule(const json_t *rules)
+{
+	char action[16];
+	for (size_t i = 0; i < json_array_size(rules); i++)
+		if (strcmp(show_text(json_array_get(rules, i), "action", action, sizeof action), "allow") == 0)
+			return true;
+	return false;
+}
+
 static void print_policy(const json_t *policy)
 {
 	char mode[32];
@@ -242,7 +251,8 @@ static void print_policy(const json_t *policy)
 		printf("  port %lld: %s\n",
 			(long long)json_integer_value(json_object_get(json_array_get(ports, i), "port")),
 			show_text(json_array_get(ports, i), "mode", mode, sizeof mode));
-	printf("%zu rules\n", json_array_size(rules));
+	printf("%zu rules%s\n", json_array_size(rules),
+		has_allow_rule(rules) ? "" : "; without an allow rule the whole trust domain is allowed");
 	for (size_t i = 0; i < json_array_size(rules); i++)
 		print_rule(json_array_get(rules, i));
 }
@@ -270,7 +280,8 @@ static enum cli_exit show_workload(struct command_line *line)
 	}
 	print_policy(policy);
 	if (of.is_in_force)
-		printf("in force at %u of %u connected sidecars of the workload\n", of.num_in_force, of.num_sidecars);
+		printf("in force at %u of %u connected sidecars of the workload%s\n", of.num_in_force, of.num_sidecars,
+			of.num_sidecars > 0 ? "" : ": see handfast status, and the spelling");
 	return CLI_DONE;
 }
 
