@@ -61,7 +61,7 @@ struct http_conn *http_conn_new(struct http_server *server, struct loop *loop, i
 	conn->server = server;
 	conn->loop = loop;
 	conn->fd = fd;
-	conn->head = http_head_new();
+	conn->head = http_server_takes_names(server) ? http_head_new_with_names() : http_head_new();
 	loop_io_start(loop, &conn->io, fd, LOOP_READ, on_ready);
 	loop_timer_start(loop, &conn->deadline, HTTP_REQUEST_MS, on_timeout);
 	return conn;
@@ -274,6 +274,10 @@ static void ask_for_page(struct loop_task *task)
 	struct http_conn *conn = container_of(task, struct http_conn, page_task);
 	CHECK(conn->phase == HTTP_ANSWERING && conn->request == NULL);
 	const struct http_page *page = http_server_page(conn->server, http_head_path(conn->head));
+	if (http_head_has_name(conn->head) && (page == NULL || !page->takes_names)) {
+		answer_text(conn, 403, HTTP_HEAD_NAMED);
+		return;
+	}
 	if (page == NULL) {
 		answer_text(conn, 404, "page not found");
 		return;

@@ -36,5 +36,6 @@ struct http_conn *http_conn_new(struct http_server *server, struct loop *loop, i
 void http_conn_free(struct http_conn *conn); /* also removes it from the server's list */
 
 /* Functions of the server: finding a page; removing a connection that ends. */
+bool http_server_takes_names(const struct http_server *server); /* for a page, at least */
 const struct http_page *http_server_page(const struct http_server *server, const char *path);
 void http_server_forget(struct http_server *server, struct http_conn *conn);

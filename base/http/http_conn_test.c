@@ -175,6 +175,9 @@ static void what_is_no_request_is_answered_without_its_page(void **state)
 		const char *request, *status;
 	} rows[] = {{"hello\r\n\r\n", "HTTP/1.1 400 "}, {"GET /later HTTP/1.1\r\n\r\n", "HTTP/1.1 400 "},
 		{"GET /later HTTP/1.1\r\nHost: example.org\r\n\r\n", "HTTP/1.1 403 "},
+		{"GET /nowhere HTTP/1.1\r\nHost: example.org\r\n\r\n", "HTTP/1.1 403 "},
+		{"GET /public HTTP/1.1\r\nHost: example.org\r\n\r\n", "HTTP/1.1 200 "},
+		{"GET /public HTTP/1.1\r\nHost: example.org/\r\n\r\n", "HTTP/1.1 403 "},
 		{"GET /later HTTP/2.0\r\nHost: 127.0.0.1\r\n\r\n", "HTTP/1.1 505 "}};
 	struct test_pages *pages = *state;
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {

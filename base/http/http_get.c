@@ -36,6 +36,14 @@ const struct http_page *http_server_page(const struct http_server *server, const
 	return NULL;
 }
 
+bool http_server_takes_names(const struct http_server *server)
+{
+	for (size_t i = 0; i < server->num_pages; i++)
+		if (server->pages[i].takes_names)
+			return true;
+	return false;
+}
+
 void http_server_forget(struct http_server *server, struct http_conn *conn)
 {
 	CHECK(server->num_conns > 0);

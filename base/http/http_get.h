@@ -41,7 +41,9 @@ struct http_page {
 	const char *path; /* "/why" */
 	http_page_fn *on_get;
 	void *arg;
-	bool is_prefix; /* of all paths that begin with `path`; else exactly that one */
+	bool takes_names; /* also where the Host is a DNS name: read-only, open to its whole network, without a secret
+			   */
+	bool is_prefix;   /* of all paths that begin with `path`; else exactly that one */
 };
 
 #define HTTP_TEXT    "text/plain; charset=utf-8"

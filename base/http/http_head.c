@@ -25,7 +25,7 @@ struct http_head {
 	size_t num_bytes;
 	unsigned num_values[NUM_KEPT];
 	char last_byte; /* of the bytes before */
-	bool in_value, is_complete, takes_any_host;
+	bool in_value, is_complete, takes_any_host, takes_names, has_name;
 	const char *query;
 	struct http_fault fault;
 };
@@ -41,6 +41,13 @@ struct http_head *http_head_new(void)
 	head->values[AUTHORIZATION] = BUF_INIT_SECRET(AUTHORIZATION_MAX);
 	head->values[TRANSFER_ENCODING] = BUF_INIT(CODING_MAX);
 	head->query = "";
+	return head;
+}
+
+struct http_head *http_head_new_with_names(void)
+{
+	struct http_head *head = http_head_new();
+	head->takes_names = true;
 	return head;
 }
 
@@ -128,15 +135,43 @@ static int take_absolute_form(struct http_head *head, struct span *out_host)
 	return 0;
 }
 
+static bool is_port(struct span port)
+{
+	if (port.len < 1 || port.len > 5)
+		return false;
+	for (size_t i = 0; i < port.len; i++)
+		if (port.ptr[i] < '0' || port.ptr[i] > '9')
+			return false;
+	return true;
+}
+
+static bool is_in_names(char byte)
+{
+	return (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') || (byte >= '0' && byte <= '9') ||
+	       byte == '-' || byte == '_' || byte == '.';
+}
+
+/* A DNS name, with or without a port. */
+static bool is_name(struct span host)
+{
+	size_t len = 0;
+	while (len < host.len && is_in_names((char)host.ptr[len]))
+		len++;
+	if (len == 0 || host.ptr[0] == '.')
+		return false;
+	return len == host.len || (host.ptr[len] == ':' && is_port(span_from(host, len + 1)));
+}
+
 /* A browser always names a Host; health checks of HTTP/1.0 name none. */
 static int judge_host(struct http_head *head, struct span host)
 {
 	bool is_old = head->parser.http_minor == 0;
 	if (head->num_values[HOST] == 0 && !is_old)
 		return refuse(head, 400, "the request has no Host");
-	if (!(host.len == 0 && is_old && head->num_values[HOST] == 0) && !http_host_is_safe(host))
-		return refuse(head, 403, "the Host must be an IP address or localhost (against DNS rebinding)");
-	return 0;
+	if ((host.len == 0 && is_old && head->num_values[HOST] == 0) || http_host_is_safe(host))
+		return 0;
+	head->has_name = head->takes_names && is_name(host);
+	return head->has_name ? 0 : refuse(head, 403, HTTP_HEAD_NAMED);
 }
 
 static bool has_known_coding(struct http_head *head) /* RFC 9112 6.3 */
@@ -251,6 +286,11 @@ const char *http_status_text(unsigned status)
 	}
 }
 
+bool http_head_has_name(const struct http_head *head)
+{
+	return head->has_name;
+}
+
 bool http_head_is_head(const struct http_head *head)
 {
 	return head->parser.method == HTTP_HEAD;
@@ -292,12 +332,5 @@ bool http_host_is_safe(struct span host)
 	if (!span_starts_with(host, SPAN_LITERAL("localhost")))
 		return false;
 	struct span port = span_from(host, strlen("localhost"));
-	if (port.len == 0)
-		return true;
-	if (port.ptr[0] != ':' || port.len < 2 || port.len > 6)
-		return false;
-	for (size_t i = 1; i < port.len; i++)
-		if (port.ptr[i] < '0' || port.ptr[i] > '9')
-			return false;
-	return true;
+	return port.len == 0 || (port.ptr[0] == ':' && is_port(span_from(port, 1)));
 }

@@ -8,6 +8,8 @@
 
 struct http_head;
 struct http_head *http_head_new(void);
+/* A Host that is a DNS name is accepted, too: the server asks http_head_has_name() for which page. */
+struct http_head *http_head_new_with_names(void);
 /* For a server behind TLS with a certificate for its name: any Host is accepted, none as well (HTTP/1.0). */
 struct http_head *http_head_new_any_host(void);
 void http_head_free(struct http_head *head);
@@ -31,4 +33,6 @@ const char *http_head_path(const struct http_head *head);  /* "/why", as receive
 const char *http_head_query(const struct http_head *head); /* after the '?', "" when there is none */
 /* The credential of "Authorization: Bearer ..."; empty when there is none, or one of another scheme. */
 struct span http_head_bearer(const struct http_head *head);
+bool http_head_has_name(const struct http_head *head); /* the Host is a DNS name, as DNS rebinding makes it */
+#define HTTP_HEAD_NAMED "the Host must be an IP address or localhost (against DNS rebinding)" /* 403 */
 bool http_host_is_safe(struct span host); /* an IP address or localhost, with or without a port */

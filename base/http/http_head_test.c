@@ -112,6 +112,30 @@ static void D36_a_host_name_is_403(void **state)
 	assert_int_equal(status_of("GET / HTTP/1.0\r\nHost: evil.example\r\n\r\n"), 403);
 }
 
+static void a_name_is_marked_where_names_are_taken(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *host;
+		bool has_name;
+	} taken[] = {{"db.example:15020", true}, {"db", true}, {"DB_1.example.", true},
+		{"127.0.0.1.evil.example", true}, {"127.0.0.1:15020", false}, {"[::1]", false}, {"localhost:1", false}};
+	for (size_t i = 0; i < sizeof taken / sizeof taken[0]; i++) {
+		OWNED struct http_head *head = http_head_new_with_names();
+		_cleanup_(mem_freep) char *text = mem_printf("GET /a HTTP/1.1\r\nHost: %s\r\n\r\n", taken[i].host);
+		assert_int_equal(http_head_feed(head, span_of_str(text)), HTTP_HEAD_OK);
+		assert_int_equal(http_head_has_name(head), taken[i].has_name);
+	}
+	static const char *const wrong[] = {
+		"", ".", ":80", "a b", "a/b", "a@b", "a:", "a:x", "a:123456", "a:1:2", "<a>"};
+	for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+		OWNED struct http_head *head = http_head_new_with_names();
+		_cleanup_(mem_freep) char *text = mem_printf("GET /a HTTP/1.1\r\nHost: %s\r\n\r\n", wrong[i]);
+		assert_int_equal(http_head_feed(head, span_of_str(text)), HTTP_HEAD_BAD);
+		assert_int_equal(http_head_fault(head).status, 403);
+	}
+}
+
 static void an_absolute_target_has_a_host_and_a_path(void **state)
 {
 	(void)state;
@@ -253,6 +277,7 @@ int main(void)
 		cmocka_unit_test(bytes_after_the_request_are_ignored),
 		cmocka_unit_test(D36_methods_that_change_state_are_405),
 		cmocka_unit_test(D36_a_host_name_is_403),
+		cmocka_unit_test(a_name_is_marked_where_names_are_taken),
 		cmocka_unit_test(each_status_has_its_text),
 		cmocka_unit_test(only_addresses_and_localhost_are_safe_hosts),
 		cmocka_unit_test(an_absolute_target_has_a_host_and_a_path),

@@ -39,8 +39,8 @@ int test_pages_set_up(void **state)
 {
 	struct test_pages *pages = mem_new(struct test_pages);
 	const struct http_page all[] = {{"/hello", on_hello, NULL}, {"/later", on_later, pages},
-		{"/large", on_large, NULL}, {"/stream", on_stream, pages},
-		{"/tree", on_hello, NULL, .is_prefix = true}};
+		{"/large", on_large, NULL}, {"/stream", on_stream, pages}, {"/tree", on_hello, NULL, .is_prefix = true},
+		{"/public", on_hello, NULL, .takes_names = true}};
 	_Static_assert(sizeof all == sizeof pages->pages, "each has its place");
 	memcpy(pages->pages, all, sizeof all);
 	clock_fake_init(&pages->clock, 1700000000000);

@@ -13,7 +13,7 @@ struct test_pages {
 	struct addr at;
 	struct http_request *held;  /* by /later: the test answers it, else the end does */
 	struct http_stream *stream; /* of /stream; NULL: it has ended */
-	struct http_page pages[5];
+	struct http_page pages[6];
 	char answer[2048];
 };
 

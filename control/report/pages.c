@@ -57,9 +57,9 @@ struct pages *pages_new(const struct pages_options *options)
 	CHECK(options->metrics != NULL && options->list_obstacles != NULL && options->listening_fd >= 0);
 	struct pages *pages = mem_new(struct pages);
 	pages->options = *options;
-	pages->table[0] = (struct http_page){"/metrics", on_metrics, pages};
-	pages->table[1] = (struct http_page){"/healthz/ready", on_ready, pages};
-	pages->table[2] = (struct http_page){"/healthz/live", on_live, pages};
+	pages->table[0] = (struct http_page){"/metrics", on_metrics, pages, .takes_names = true};
+	pages->table[1] = (struct http_page){"/healthz/ready", on_ready, pages, .takes_names = true};
+	pages->table[2] = (struct http_page){"/healthz/live", on_live, pages, .takes_names = true};
 	pages->server = http_server_new(options->loop, options->listening_fd, pages->table, 3);
 	return pages;
 }

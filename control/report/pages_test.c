@@ -77,6 +77,10 @@ static void D36_answers_probes_and_refuses_methods_that_change_state(void **stat
 	get(loop, &at, "GET /metrics HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", answer, sizeof answer);
 	assert_non_null(strstr(answer, "handfast_control_streams 0\n"));
 	assert_non_null(strstr(answer, "\none_more_row 1\n"));
+	get(loop, &at, "GET /metrics HTTP/1.1\r\nHost: control.example:15014\r\n\r\n", answer, sizeof answer);
+	assert_non_null(strstr(answer, " 200 "));
+	get(loop, &at, "GET /state HTTP/1.1\r\nHost: control.example:15014\r\n\r\n", answer, sizeof answer);
+	assert_non_null(strstr(answer, " 403 "));
 	get(loop, &at, "POST /metrics HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 0\r\n\r\n", answer, sizeof answer);
 	assert_non_null(strstr(answer, " 405 "));
 	pages_free(pages);

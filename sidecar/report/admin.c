@@ -42,11 +42,11 @@ static void pages_fill(struct admin *admin, const struct admin_pages *pages)
 		{.path = "/policy", .on_get = pages->policy, .arg = pages->arg},
 	};
 	const struct http_page for_machines[] = {
-		{.path = "/metrics", .on_get = pages->metrics, .arg = pages->arg},
-		{.path = "/healthz/ready", .on_get = pages->ready, .arg = pages->arg},
-		{.path = "/healthz/started", .on_get = pages->started, .arg = pages->arg},
-		{.path = "/healthz/listening", .on_get = pages->listening, .arg = pages->arg},
-		{.path = "/healthz/live", .on_get = on_live, .arg = NULL},
+		{.path = "/metrics", .on_get = pages->metrics, .arg = pages->arg, .takes_names = true},
+		{.path = "/healthz/ready", .on_get = pages->ready, .arg = pages->arg, .takes_names = true},
+		{.path = "/healthz/started", .on_get = pages->started, .arg = pages->arg, .takes_names = true},
+		{.path = "/healthz/listening", .on_get = pages->listening, .arg = pages->arg, .takes_names = true},
+		{.path = "/healthz/live", .on_get = on_live, .arg = NULL, .takes_names = true},
 		{.path = ADMIN_PROBE_PATH, .on_get = pages->probe, .arg = pages->arg, .is_prefix = true},
 	};
 	memcpy(admin->admin_pages, for_operators, sizeof(for_operators));

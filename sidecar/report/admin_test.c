@@ -74,13 +74,13 @@ static int tear_down(void **state)
 	return 0;
 }
 
-static const char *fetched(struct fixture *fixture, uint16_t port, const char *path)
+static const char *fetched_as(struct fixture *fixture, uint16_t port, const char *path, const char *host)
 {
 	struct addr at = {.ip = {.family = AF_INET, .bytes = {127, 0, 0, 1}}, .port = port};
 	_cleanup_fd_ int fd = -1;
 	char text[256];
 	assert_int_equal(socket_connect(&at, &(struct socket_connect_options){0}, &fd), ERR_NONE);
-	snprintf(text, sizeof(text), "GET %s HTTP/1.1\r\nHost: 127.0.0.1:%u\r\n\r\n", path, port);
+	snprintf(text, sizeof(text), "GET %s HTTP/1.1\r\nHost: %s:%u\r\n\r\n", path, host, port);
 	loop_run_once(fixture->loop, false);
 	assert_int_equal(write(fd, text, strlen(text)), (ssize_t)strlen(text));
 	for (size_t len = 0;;) {
@@ -93,6 +93,11 @@ static const char *fetched(struct fixture *fixture, uint16_t port, const char *p
 		if (got <= 0)
 			return fixture->answer;
 	}
+}
+
+static const char *fetched(struct fixture *fixture, uint16_t port, const char *path)
+{
+	return fetched_as(fixture, port, path, "127.0.0.1");
 }
 
 static void every_operator_page_is_json_on_the_admin_port(void **state)
@@ -128,6 +133,22 @@ static void metrics_and_probes_are_answered(void **state)
 	assert_non_null(strstr(fetched(fixture, port, "/probe/app/liveness"), "/probe/app/liveness"));
 }
 
+static void D36_a_name_leads_to_metrics_and_health_alone(void **state)
+{
+	struct fixture *fixture = *state;
+	const char *const taken[] = {
+		"/metrics", "/healthz/live", "/healthz/ready", "/healthz/started", "/healthz/listening"};
+	const char *const refused[] = {"/", "/check", "/connections", "/metrics"};
+	for (size_t i = 0; i < sizeof taken / sizeof taken[0]; i++)
+		assert_null(
+			strstr(fetched_as(fixture, fixture->options.metrics_port, taken[i], "db.example"), " 403 "));
+	assert_non_null(
+		strstr(fetched_as(fixture, fixture->options.metrics_port, "/probe/app", "db.example"), " 403 "));
+	for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++)
+		assert_non_null(
+			strstr(fetched_as(fixture, fixture->options.admin_port, refused[i], "db.example"), " 403 "));
+}
+
 static void a_port_in_use_is_reported(void **state)
 {
 	struct fixture *fixture = *state;
@@ -146,6 +167,7 @@ int main(void)
 		TEST(every_operator_page_is_json_on_the_admin_port),
 		TEST(D36_the_metrics_port_has_no_operator_page),
 		TEST(metrics_and_probes_are_answered),
+		TEST(D36_a_name_leads_to_metrics_and_health_alone),
 		TEST(a_port_in_use_is_reported),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
