@@ -155,6 +155,14 @@ static void on_client_close(void *arg, _unused_ struct rpc_client *client, const
 	finish(arg, 503, "%.150s", why->got);
 }
 
+/* Seven bits per byte, the lowest first; all but the last byte have the highest bit. */
+static enum err put_varint(struct buf *out, size_t value)
+{
+	for (; value > 0x7f; value >>= 7)
+		RETURN_IF_ERR(buf_append(out, span_of(&(uint8_t){(uint8_t)(value | 0x80)}, 1)));
+	return buf_append(out, span_of(&(uint8_t){(uint8_t)value}, 1));
+}
+
 /* HealthCheckRequest: field 1, the service's name. */
 static enum err check(struct probe *probe)
 {
@@ -162,12 +170,9 @@ static enum err check(struct probe *probe)
 	_cleanup_(buf_done) struct buf message = BUF_INIT(PROBE_TEXT_MAX);
 	const char *service = probe->spec->service == NULL ? "" : probe->spec->service;
 	struct rpc_call *call;
-	size_t len = strlen(service);
-	const uint8_t head[] = {0x0a, (uint8_t)len};
-	if (len > 127)
-		return ERR_LIMIT;
-	if (len > 0) {
-		RETURN_IF_ERR(buf_append(&message, span_of(head, sizeof head)));
+	if (service[0] != '\0') {
+		RETURN_IF_ERR(buf_append(&message, SPAN_LITERAL("\x0a")));
+		RETURN_IF_ERR(put_varint(&message, strlen(service)));
 		RETURN_IF_ERR(buf_append_str(&message, service));
 	}
 	RETURN_IF_ERR(

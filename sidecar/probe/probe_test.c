@@ -25,7 +25,7 @@ struct world {
 	const char *raw; /* what a raw server answers */
 	unsigned page_status;
 	uint8_t health;
-	char service[64];
+	char service[300];
 };
 
 static int set_up(void **state)
@@ -129,14 +129,24 @@ static void on_check_start(void *arg, struct rpc_call *call, _unused_ struct rpc
 	rpc_call_set_arg(call, arg);
 }
 
+/* The protocol's own encoding of field 1: a length of one byte below 128, else of two. */
+static void read_service(struct world *world, struct span message)
+{
+	const uint8_t *at = message.ptr;
+	size_t head_len = at[1] < 128 ? 2 : 3;
+	size_t len = head_len == 2 ? at[1] : (size_t)(at[1] - 128) + 128 * (size_t)at[2];
+	assert_int_equal(at[0], 0x0a);
+	assert_int_equal(message.len, head_len + len);
+	(void)snprintf(world->service, sizeof world->service, "%.*s", (int)len, (const char *)at + head_len);
+}
+
 static void on_check(void *arg, struct rpc_call *call, struct span message)
 {
 	struct world *world = arg;
 	const uint8_t answer[] = {0x08, world->health};
 	world->service[0] = '\0';
 	if (message.len > 2)
-		(void)snprintf(world->service, sizeof world->service, "%.*s", (int)message.len - 2,
-			(const char *)message.ptr + 2);
+		read_service(world, message);
 	if (rpc_call_send(call, span_of(answer, sizeof answer)) == ERR_NONE)
 		rpc_call_finish(call, RPC_OK, NULL, 0);
 }
@@ -167,6 +177,13 @@ static void the_health_service_decides(void **state)
 	assert_string_equal(world->service, "");
 	assert_int_equal(run(world, "app/readiness grpc", " service=a.B"), 200);
 	assert_string_equal(world->service, "a.B");
+	static const size_t lens[] = {127, 128, 253};
+	for (size_t i = 0; i < sizeof lens / sizeof lens[0]; i++) {
+		char option[300] = " service=";
+		memset(option + strlen(option), 'a', lens[i]);
+		assert_int_equal(run(world, "app/readiness grpc", option), 200);
+		assert_string_equal(world->service, option + strlen(" service="));
+	}
 	world->health = 2;
 	assert_int_equal(run(world, "app/readiness grpc", ""), 503);
 	listener_free(listener);
