@@ -25,12 +25,28 @@ static void answer(struct http_request *request, unsigned status, const char *te
 	http_answer(request, status, HTTP_TEXT, span_of(line, (size_t)len));
 }
 
-static void on_done(void *arg, unsigned status, const char *text)
+static void end(struct asked *asked, unsigned status, const char *text)
 {
-	struct asked *asked = arg;
 	answer(asked->request, status, text);
 	list_remove(&asked->link);
 	mem_free(asked);
+}
+
+/* The server has at most 64 connections, and closes some of a source that opens more. Without this their probes would
+ * hold a connection to the workload until their timeout. */
+static void end_abandoned(struct sidecar *sidecar)
+{
+	LIST_EACH_REMOVABLE(&sidecar->probes, struct asked, asked, link) {
+		if (http_request_is_open(asked->request))
+			continue;
+		probe_free(asked->probe);
+		end(asked, 503, "the connection is closed");
+	}
+}
+
+static void on_done(void *arg, unsigned status, const char *text)
+{
+	end(arg, status, text);
 }
 
 void sidecar_on_probe(void *arg, struct http_request *request)
@@ -46,6 +62,8 @@ void sidecar_on_probe(void *arg, struct http_request *request)
 		answer(request, 503, "the connection is closed");
 		return;
 	}
+	end_abandoned(sidecar);
+	http_request_extend(request, probe_timeout_ms(spec) + PROBE_MARGIN_MS);
 	struct asked *asked = mem_new(struct asked);
 	asked->request = request;
 	list_push_back(&sidecar->probes, &asked->link);
@@ -56,8 +74,6 @@ void sidecar_probes_stop(struct sidecar *sidecar)
 {
 	LIST_EACH_REMOVABLE(&sidecar->probes, struct asked, asked, link) {
 		probe_free(asked->probe);
-		answer(asked->request, 503, "the sidecar ends");
-		list_remove(&asked->link);
-		mem_free(asked);
+		end(asked, 503, "the sidecar ends");
 	}
 }

@@ -269,6 +269,17 @@ static void on_no_answer(struct loop_timer *timer)
 	answer_text(conn, 503, "the page timed out");
 }
 
+void http_request_extend(struct http_request *request, uint32_t ms)
+{
+	if (request->conn != NULL)
+		loop_timer_start(request->conn->loop, &request->conn->deadline, ms, on_no_answer);
+}
+
+bool http_request_is_open(const struct http_request *request)
+{
+	return request->conn != NULL;
+}
+
 static void ask_for_page(struct loop_task *task)
 {
 	struct http_conn *conn = container_of(task, struct http_conn, page_task);

@@ -32,6 +32,9 @@ void http_stream_put(struct http_stream *stream, struct span piece);
 
 /* "Authorization: Bearer ...": the credential, borrowed until the answer; empty: none. */
 struct span http_request_bearer(const struct http_request *request);
+/* The owner answers within `ms`, in place of HTTP_ANSWER_MS: until then the server does not answer in its place. */
+void http_request_extend(struct http_request *request, uint32_t ms);
+bool http_request_is_open(const struct http_request *request); /* false: the server has closed its connection */
 const char *http_request_path(const struct http_request *request);
 const char *http_request_query(const struct http_request *request); /* after the '?', "" when there is none */
 /* The address that the client connected to. ERR_CLOSED: it has disconnected. */

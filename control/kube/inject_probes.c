@@ -7,9 +7,10 @@
 enum {
 	PROBE_PORT = 15020,
 	PORT_MAX = 65535,
-	TEXT_MAX = 4096,  /* bytes of one probe, as the sidecar takes it */
-	HEADERS_MAX = 16, /* the same */
-	PROBES_MAX = 256, /* the same, of a pod */
+	TEXT_MAX = 4096,   /* bytes of one probe, as the sidecar takes it */
+	HEADERS_MAX = 16,  /* the same */
+	TIMEOUT_MAX = 300, /* seconds; the same */
+	PROBES_MAX = 256,  /* the same, of a pod */
 };
 
 /* One probe of one container. */
@@ -97,6 +98,18 @@ static bool is_https(const char *handler, const json_t *way)
 	return strcmp(handler, "httpGet") == 0 && strcmp(inject_text(way, "scheme"), "HTTPS") == 0;
 }
 
+/* What kubelet waits, 1 s unless given. */
+static enum err put_timeout(struct buf *out, const struct probe *probe)
+{
+	json_int_t seconds = json_integer_value(json_object_get(probe->probe, "timeoutSeconds"));
+	if (seconds > TIMEOUT_MAX)
+		inject_warn(probe->injection, "container %s: the sidecar waits %d s for the %s probe, not %lld",
+			probe->at->name, TIMEOUT_MAX, probe->kind, (long long)seconds);
+	if (seconds > 1)
+		RETURN_IF_ERR(buf_printf(out, " timeout=%d", seconds > TIMEOUT_MAX ? TIMEOUT_MAX : (int)seconds));
+	return buf_append_str(out, "\n");
+}
+
 static enum err put_probe(const struct probe *probe, const char *handler, const json_t *way, int port, struct buf *out)
 {
 	RETURN_IF_ERR(buf_printf(out, "%s/%s", probe->at->name, probe->kind));
@@ -106,7 +119,7 @@ static enum err put_probe(const struct probe *probe, const char *handler, const 
 		RETURN_IF_ERR(put_grpc(out, way, port));
 	else
 		RETURN_IF_ERR(buf_printf(out, " tcp %d", port));
-	return buf_append_str(out, "\n");
+	return put_timeout(out, probe);
 }
 
 /* Adds it to what the sidecar serves. False: the sidecar cannot make such a request. */

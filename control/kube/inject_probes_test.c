@@ -32,6 +32,12 @@ static void each_kind_is_rewritten(void **state)
 		 "[{'name': 'Host', 'value': 'shop.test'}, {'name': 'X-A', 'value': 'b c'}]}}",
 			"app/liveness http 80 /a?b=c%2Cd%2520e%20f header=Host:shop.test header=X-A:b%20c\n",
 			"/livenessProbe/httpGet/path", "/probe/app/liveness"},
+		{"'livenessProbe': {'httpGet': {'port': 80}, 'timeoutSeconds': 30}",
+			"app/liveness http 80 / timeout=30\n", "/livenessProbe/httpGet/path", "/probe/app/liveness"},
+		{"'livenessProbe': {'httpGet': {'port': 8443, 'scheme': 'HTTPS'}, 'timeoutSeconds': 2}",
+			"app/liveness tcp 8443 timeout=2\n", "/livenessProbe/httpGet/path", "/probe/app/liveness"},
+		{"'livenessProbe': {'grpc': {'port': 9000, 'service': 'a'}, 'timeoutSeconds': 1}",
+			"app/liveness grpc 9000 service=a\n", "/livenessProbe/httpGet/path", "/probe/app/liveness"},
 		{"'livenessProbe': {'httpGet': {'path': '/a?b=$$c&d=$(HOME)', 'port': 80}}",
 			"app/liveness http 80 /a?b=%24%24c&d=%24(HOME)\n", "/livenessProbe/httpGet/path",
 			"/probe/app/liveness"},
@@ -160,6 +166,17 @@ static void probes_that_the_sidecar_cannot_make_stay_with_a_warning(void **state
 	}
 }
 
+static void a_timeout_beyond_what_the_sidecar_waits_has_a_warning(void **state)
+{
+	(void)state;
+	struct injected *injected = test_inject(
+		test_pod("'livenessProbe': {'tcpSocket': {'port': 1}, 'timeoutSeconds': 301}", ""), NULL, NULL);
+	assert_true(test_has_warning(injected, "the sidecar waits 300 s for the liveness probe, not 301"));
+	assert_string_equal(
+		test_env(injected, "handfast", "HANDFAST_SIDECAR_PROBES"), "app/liveness tcp 1 timeout=300\n");
+	test_inject_free(injected);
+}
+
 static void an_https_probe_becomes_a_tcp_probe_with_a_warning(void **state)
 {
 	(void)state;
@@ -181,6 +198,7 @@ int main(void)
 		cmocka_unit_test(a_container_that_came_later_joins_the_probes_of_the_first_run),
 		cmocka_unit_test(the_first_probe_may_come_later),
 		cmocka_unit_test(probes_that_the_sidecar_cannot_make_stay_with_a_warning),
+		cmocka_unit_test(a_timeout_beyond_what_the_sidecar_waits_has_a_warning),
 		cmocka_unit_test(an_https_probe_becomes_a_tcp_probe_with_a_warning),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -59,7 +59,7 @@ static void finish(struct probe *probe, unsigned status, const char *format, ...
 static void on_deadline(struct loop_timer *timer)
 {
 	struct probe *probe = container_of(timer, struct probe, deadline);
-	finish(probe, 503, "the workload did not answer within %d s", PROBE_MS / 1000);
+	finish(probe, 503, "the workload did not answer within %u s, the probe's timeout", probe->spec->timeout_s);
 }
 
 /* --- http --- */
@@ -175,8 +175,8 @@ static enum err check(struct probe *probe)
 		RETURN_IF_ERR(put_varint(&message, strlen(service)));
 		RETURN_IF_ERR(buf_append_str(&message, service));
 	}
-	RETURN_IF_ERR(
-		rpc_client_call(probe->client, "/grpc.health.v1.Health/Check", PROBE_MS, &handlers, probe, &call));
+	RETURN_IF_ERR(rpc_client_call(
+		probe->client, "/grpc.health.v1.Health/Check", probe_timeout_ms(probe->spec), &handlers, probe, &call));
 	RETURN_IF_ERR(rpc_call_send(call, buf_span(&message)));
 	rpc_call_close_send(call);
 	return ERR_NONE;
@@ -230,6 +230,12 @@ static void on_ready(struct loop_io *io, _unused_ unsigned ready)
 		read_status(probe);
 }
 
+uint32_t probe_timeout_ms(const struct probe_spec *spec)
+{
+	CHECK(spec->timeout_s >= 1 && spec->timeout_s <= PROBE_TIMEOUT_MAX_S);
+	return spec->timeout_s * 1000 - PROBE_MARGIN_MS;
+}
+
 struct probe *probe_start(
 	struct loop *loop, const struct probe_spec *spec, const struct ip_addr *ip, probe_done_fn *on_done, void *arg)
 {
@@ -241,7 +247,7 @@ struct probe *probe_start(
 		.on_done = on_done,
 		.arg = arg,
 		.fd = -1};
-	loop_timer_start(loop, &probe->deadline, PROBE_MS, on_deadline);
+	loop_timer_start(loop, &probe->deadline, probe_timeout_ms(spec), on_deadline);
 	enum err err = socket_connect(&probe->to, &options, &probe->fd);
 	if (err != ERR_NONE)
 		finish(probe, 503, "cannot connect to port %u of the workload: %s", spec->port, err_text(err));

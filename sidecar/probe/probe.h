@@ -6,7 +6,9 @@
 #include "base/core/loop.h"
 #include "sidecar/probe/probe_spec.h"
 
-#define PROBE_MS 9000 /* an answer comes within that time; kubelet's own timeout may be shorter */
+/* An answer comes that much before the spec's timeout, so that kubelet gets it, and its reason, before it gives up. */
+#define PROBE_MARGIN_MS 50
+uint32_t probe_timeout_ms(const struct probe_spec *spec);
 
 /* status: 200 healthy; the workload's own status where it answered 400 or above; else 503. text: one line. */
 typedef void probe_done_fn(void *arg, unsigned status, const char *text);

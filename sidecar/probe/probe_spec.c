@@ -81,6 +81,17 @@ static bool put_header(struct probe_spec *spec, const char *text)
 	return token_is_good(header->name);
 }
 
+static bool put_timeout(struct probe_spec *spec, const char *text)
+{
+	unsigned seconds = 0;
+	for (; *text >= '0' && *text <= '9' && seconds <= PROBE_TIMEOUT_MAX_S; text++)
+		seconds = seconds * 10 + (unsigned)(*text - '0');
+	if (*text != '\0' || seconds == 0 || seconds > PROBE_TIMEOUT_MAX_S)
+		return false;
+	spec->timeout_s = seconds;
+	return true;
+}
+
 static bool put_option(struct probe_spec *spec, char *text)
 {
 	const char *value = strchr(text, '=');
@@ -98,7 +109,7 @@ static bool put_option(struct probe_spec *spec, char *text)
 		spec->service = mem_strdup(value);
 		return true;
 	}
-	return false;
+	return strncmp(text, "timeout=", len) == 0 && put_timeout(spec, value);
 }
 
 static bool parse_kind(const char *text, enum probe_kind *out)
@@ -115,6 +126,7 @@ static bool parse_kind(const char *text, enum probe_kind *out)
 static enum err parse(const char *text, struct probe_spec *spec, struct why *why)
 {
 	const char *rest = text;
+	spec->timeout_s = 1; /* as Kubernetes' timeoutSeconds */
 	spec->name = take_field(&rest);
 	_cleanup_(mem_freep) char *kind = take_field(&rest), *port = take_field(&rest);
 	if (strlen(text) > PROBE_TEXT_MAX)
@@ -133,7 +145,9 @@ static enum err parse(const char *text, struct probe_spec *spec, struct why *why
 		bool is_good = put_option(spec, option);
 		mem_free(option);
 		if (!is_good)
-			return malformed(why, text, "has an option that this kind of probe does not have");
+			return malformed(why, text,
+				"has an option that this kind of probe does not have, or a timeout other than 1 to "
+				"300");
 	}
 	return ERR_NONE;
 }

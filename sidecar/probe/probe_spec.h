@@ -1,18 +1,19 @@
 /* One health probe of the workload that the sidecar makes for kubelet, as a text of the setting `probes`:
  *
- *   NAME http PORT PATH [host=H] [header=NAME:VALUE]...
- *   NAME tcp PORT
- *   NAME grpc PORT [service=S]
+ *   NAME http PORT PATH [host=H] [header=NAME:VALUE]... [timeout=S]
+ *   NAME tcp PORT [timeout=S]
+ *   NAME grpc PORT [service=S] [timeout=S]
  *
  * NAME is the page's path below /probe/: "app/readiness". Space, comma and percent sign in a value are percent-encoded
- * (RFC 3986 2.1). Pure. */
+ * (RFC 3986 2.1). S: seconds that kubelet waits (timeoutSeconds), 1 unless given. Pure. */
 #pragma once
 
 #include "base/core/buf.h"
 
-#define PROBES_MAX        256 /* per sidecar */
-#define PROBE_TEXT_MAX    4096
-#define PROBE_HEADERS_MAX 16
+#define PROBES_MAX          256 /* per sidecar */
+#define PROBE_TEXT_MAX      4096
+#define PROBE_HEADERS_MAX   16
+#define PROBE_TIMEOUT_MAX_S 300 /* a probe holds a connection here and one to the workload for that time */
 
 enum probe_kind { PROBE_HTTP, PROBE_TCP, PROBE_GRPC };
 
@@ -24,9 +25,10 @@ struct probe_spec { /* owns its texts; zeroed is valid to probe_spec_done() */
 	char *name; /* "app/readiness" */
 	enum probe_kind kind;
 	uint16_t port;
-	char *path;    /* http: "/healthz", with a query if any */
-	char *host;    /* http: NULL: the address and port that are probed */
-	char *service; /* grpc: "" for the whole server */
+	unsigned timeout_s; /* 1 to PROBE_TIMEOUT_MAX_S */
+	char *path;         /* http: "/healthz", with a query if any */
+	char *host;         /* http: NULL: the address and port that are probed */
+	char *service;      /* grpc: "" for the whole server */
 	struct probe_header headers[PROBE_HEADERS_MAX];
 	size_t num_headers;
 };

@@ -22,7 +22,9 @@ static void reads_each_kind(_unused_ void **state)
 	assert_string_equal(http.headers[0].value, "1,2");
 	assert_int_equal(probe_spec_parse("db/readiness tcp 5432", &tcp, NULL), ERR_NONE);
 	assert_int_equal(tcp.kind, PROBE_TCP);
-	assert_int_equal(probe_spec_parse("rpc/startup grpc 50051 service=a.B", &grpc, NULL), ERR_NONE);
+	assert_int_equal(tcp.timeout_s, 1);
+	assert_int_equal(probe_spec_parse("rpc/startup grpc 50051 service=a.B timeout=300", &grpc, NULL), ERR_NONE);
+	assert_int_equal(grpc.timeout_s, 300);
 	assert_string_equal(grpc.service, "a.B");
 }
 
@@ -34,7 +36,10 @@ static void refuses_what_is_no_probe(_unused_ void **state)
 		"app/liveness http 80 healthz", "app/liveness http 80 /%0d%0aX:1", "app/liveness http 80 /%zz",
 		"app/liveness http 80 / header=X", "app/liveness http 80 / header=X%20Y:1",
 		"app/liveness http 80 / header=X:1%0d%0aY:2", "app/liveness tcp 80 host=a",
-		"app/liveness grpc 80 scheme=https", "app/liveness http 80 / scheme=ftp"};
+		"app/liveness tcp 80 timeout=0", "app/liveness tcp 80 timeout=301",
+		"app/liveness tcp 80 timeout=4294967297", "app/liveness tcp 80 timeout=1s",
+		"app/liveness tcp 80 timeout=", "app/liveness grpc 80 scheme=https",
+		"app/liveness http 80 / scheme=ftp"};
 	for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
 		struct probe_spec spec = {0};
 		struct why why = {0};

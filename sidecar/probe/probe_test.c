@@ -190,6 +190,26 @@ static void the_health_service_decides(void **state)
 	rpc_server_free(server);
 }
 
+static void on_silence(void *arg, int fd, _unused_ const struct addr *peer)
+{
+	*(int *)arg = fd;
+}
+
+static void a_silent_workload_has_the_specs_timeout_less_a_margin(void **state)
+{
+	struct world *world = *state;
+	int silent = -1;
+	struct listener *listener = listener_new(world->loop, TAKE_FD(world->fd), on_silence, NULL, &silent);
+	const uint64_t before_ms = loop_now_ms(world->loop);
+	assert_int_equal(run(world, "app/startup http", " / timeout=1"), 503);
+	assert_string_equal(world->text, "the workload did not answer within 1 s, the probe's timeout");
+	assert_true(loop_now_ms(world->loop) - before_ms >= 950);
+	fd_close(silent);
+	listener_free(listener);
+	const struct probe_spec longest = {.timeout_s = PROBE_TIMEOUT_MAX_S};
+	assert_int_equal(probe_timeout_ms(&longest), 299950);
+}
+
 static void a_probe_that_is_freed_does_not_answer(void **state)
 {
 	struct world *world = *state;
@@ -211,6 +231,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(tcp_needs_only_a_listener, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(what_is_no_http_is_unhealthy, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(the_health_service_decides, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			a_silent_workload_has_the_specs_timeout_less_a_margin, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_probe_that_is_freed_does_not_answer, set_up, tear_down),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
