@@ -125,9 +125,10 @@ enum cli_exit command_entry_release(struct command_line *line)
 	enum err err = call(line, "Release", &request.base, &handfast__v1__release_response__descriptor, &answer);
 	if (err != ERR_NONE)
 		return command_line_fail(line, err, &answer.detail);
-	bool was_held = ((const Handfast__V1__ReleaseResponse *)answer.message)->was_held;
+	const Handfast__V1__ReleaseResponse *released = (const Handfast__V1__ReleaseResponse *)answer.message;
+	bool was_held = released->was_held;
 	if (line->json)
-		show_json(json_pack("{s:b}", "was_held", was_held));
+		show_json(json_pack("{s:b, s:b}", "was_held", was_held, "was_connected", released->was_connected));
 	else if (was_held)
 		puts("released");
 	else
@@ -135,5 +136,9 @@ enum cli_exit command_entry_release(struct command_line *line)
 			why_set(&answer.detail, ERR_REFUSED, "an address that a sidecar has claimed",
 				"see the addresses in `handfast status`", "no sidecar has claimed %s", text),
 			&answer.detail);
+	if (was_held && released->was_connected)
+		show_warning("the sidecar with this address is connected: callers cannot reach its workload until it "
+			     "claims the address again, in about 30 s",
+			"an address whose sidecar is gone", "to keep it away, stop that sidecar first");
 	return was_held ? CLI_DONE : CLI_REFUSED;
 }

@@ -160,5 +160,9 @@ const char *sidecar_identity_release(struct sidecar *sidecar)
 	if (sidecar->identity == NULL)
 		return "nothing to release: with this identity.source no address is claimed\n";
 	identity_client_release_address(sidecar->identity);
-	return "releasing the address claims\n";
+	log_why(LOG_LEVEL_WARNING, "identity", "the addresses of this sidecar are released",
+		&(struct why){.got = SIDECAR_RELEASED_GOT,
+			.expected = SIDECAR_RELEASED_EXPECTED,
+			.fix = SIDECAR_RELEASED_FIX});
+	return "releasing the address claims; a restart or `handfast-sidecar upgrade` claims them again\n";
 }

@@ -180,6 +180,9 @@ void sidecar_identity_status(const struct sidecar *sidecar, struct identity_stat
 const struct why *sidecar_identity_source_failure(const struct sidecar *sidecar);
 const char *sidecar_identity_source_condition(const struct sidecar *sidecar); /* what that failure is called */
 void sidecar_identity_drain(struct sidecar *sidecar);
+#define SIDECAR_RELEASED_GOT      "its addresses were released by command: peers do not find this workload"
+#define SIDECAR_RELEASED_EXPECTED "a sidecar that holds its addresses, unless its host is to leave the mesh"
+#define SIDECAR_RELEASED_FIX      "restart the sidecar, or run `handfast-sidecar upgrade`: it claims them again"
 const char *sidecar_identity_release(struct sidecar *sidecar); /* the answer to the command */
 
 /* sidecar_clients.c */

@@ -19,6 +19,13 @@ enum presence registry_presence(const struct place *place)
 											   : PRESENCE_AWAY;
 }
 
+bool registry_is_connected(const struct registry *registry, const struct ip_addr *ip)
+{
+	const struct claim *claim = registry_find(registry, ip);
+	return claim != NULL && !claim->has_ended &&
+	       (claim->num_live > 0 || claim->is_lingering || registry_is_held_elsewhere(registry, claim));
+}
+
 uint32_t registry_zone(const struct place *place)
 {
 	const struct claim *claim = place->claim;

@@ -47,6 +47,9 @@ void registry_abandon(struct registry_attempt *attempt);
 void registry_stream_closed(struct registry *registry, const struct spiffe_id *id, const struct ip_addr *ip);
 /* Whether `id` owns the address now. */
 bool registry_holds(const struct registry *registry, const struct spiffe_id *id, const struct ip_addr *ip);
+/* Whether the address has an owner with a stream: here, a moment ago, or at another control plane with the same store.
+ */
+bool registry_is_connected(const struct registry *registry, const struct ip_addr *ip);
 /* The sidecar of `id` at `ip` drains (or no longer does): the address leaves its services while they have another, and
  * the claim stays. Ignored unless `id` owns the address. Stays until the next call. */
 void registry_set_draining(

@@ -10,7 +10,7 @@
 enum {
 	/* A sidecar may claim again after this time; when the address becomes free, the claim is granted without that.
 	 */
-	REFUSED_RETRY_MS = 30000,
+	REFUSED_RETRY_MS = 30000, /* lost() and handfast entry release state it */
 	FAILED_RETRY_MS = 2000,
 };
 
@@ -235,7 +235,7 @@ static void lost(struct identity_stream *stream)
 	stream->holds_address = false;
 	stream->was_refused = true;
 	(void)why_set(&why, ERR_DENIED, "an address that is still claimed",
-		"wait: the sidecar claims it again after a while, unless another identity has claimed it by then",
+		"wait 30 s: the sidecar claims it again then, unless another identity has claimed it",
 		"the claim was released by an operator");
 	send_refused(stream, &why, REFUSED_RETRY_MS);
 }

@@ -262,7 +262,7 @@ static void on_released(void *arg, enum err err, const struct why *why)
 	struct operator_request *request = arg;
 	_cleanup_(buf_done) struct buf message = BUF_INIT(64);
 	if (err == ERR_NONE)
-		err = release_answer_encode(true, &message);
+		err = release_answer_encode(true, request->was_connected, &message);
 	operator_request_finish(request, err, &message, why);
 	operator_request_unref(request);
 }
@@ -272,10 +272,11 @@ static enum err release(struct operator_request *request, struct span bytes, str
 	_cleanup_(buf_done) struct buf message = BUF_INIT(64);
 	struct ip_addr ip;
 	RETURN_IF_ERR(release_request_parse(bytes, &ip, why));
+	request->was_connected = registry_is_connected(request->serve->options.registry, &ip);
 	if (registry_release(request->serve->options.registry, NULL, &ip, on_released, operator_request_ref(request)))
 		return ERR_NONE;
 	operator_request_unref(request);
-	RETURN_IF_ERR(release_answer_encode(false, &message));
+	RETURN_IF_ERR(release_answer_encode(false, false, &message));
 	operator_request_finish(request, ERR_NONE, &message, NULL);
 	return ERR_NONE;
 }

@@ -112,10 +112,11 @@ enum err release_request_parse(struct span bytes, struct ip_addr *out, struct wh
 	return ERR_NONE;
 }
 
-enum err release_answer_encode(bool was_held, struct buf *out)
+enum err release_answer_encode(bool was_held, bool was_connected, struct buf *out)
 {
 	Handfast__V1__ReleaseResponse message = HANDFAST__V1__RELEASE_RESPONSE__INIT;
 	message.was_held = was_held;
+	message.was_connected = was_connected;
 	return pb_pack(&message.base, out);
 }
 

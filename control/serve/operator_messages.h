@@ -63,7 +63,7 @@ void ban_list_add(struct ban_list *list, struct span id, int64_t since_ms); /* i
 void ban_list_count(struct ban_list *list, struct span id);                 /* one SVID holder of that identity */
 enum err ban_list_encode(struct ban_list *list, struct buf *out) _must_use_;
 enum err release_request_parse(struct span bytes, struct ip_addr *out, struct why *why) _must_use_;
-enum err release_answer_encode(bool was_held, struct buf *out) _must_use_;
+enum err release_answer_encode(bool was_held, bool was_connected, struct buf *out) _must_use_;
 
 #define STATUS_ADDRESSES_MAX 16 /* as many as one key may claim */
 struct status_svid_holder {

@@ -39,7 +39,7 @@ struct operator_request { /* one call */
 	struct spiffe_id id;
 	char name[WORKLOAD_ENTRY_NAME_MAX + 1]; /* of an entry */
 	uint32_t num_svid_holders, num_tokens;
-	bool was_used, was_banned, was_revoked;
+	bool was_used, was_banned, was_revoked, was_connected;
 	bool is_unknown; /* what is banned or revoked: nothing that is there is concerned */
 	struct revoke_request revoke;
 	int64_t until_s;

@@ -368,6 +368,7 @@ void identity_client_status(const struct identity_client *client, struct identit
 	*out = (struct identity_status){
 		.credentials = client->credentials,
 		.is_banned = identity_is_banned(client),
+		.is_released = client->is_released && client->options.claims_address,
 		.is_valid = is_valid(client),
 		.is_connected = client->state == IDENTITY_TRUSTED,
 		.claims = {client->claimed},
@@ -377,24 +378,4 @@ void identity_client_status(const struct identity_client *client, struct identit
 	};
 	if (client->other != NULL)
 		out->claims[1] = *address_claim_get(client->other);
-}
-
-void identity_client_release_address(struct identity_client *client)
-{
-	client->is_released = true;
-	claim_retry_stop(&client->claim_retry);
-	client->claimed = (struct claimed_address){.is_held = false};
-	if (client->state == IDENTITY_TRUSTED)
-		identity_stream_claim(client);
-	if (client->other != NULL)
-		address_claim_release(client->other);
-}
-
-void identity_client_drain(struct identity_client *client)
-{
-	client->is_draining = true;
-	if (client->state == IDENTITY_STREAMING || client->state == IDENTITY_TRUSTED)
-		identity_stream_hello(client);
-	if (client->other != NULL)
-		address_claim_drain(client->other);
 }

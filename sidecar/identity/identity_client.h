@@ -54,6 +54,7 @@ struct retained_bans {
 struct identity_status {
 	struct credentials *credentials;  /* borrowed; NULL: none */
 	bool is_banned;                   /* by the trust state in use, or by a refusal of the control plane */
+	bool is_released;                 /* the addresses that it would claim, by command: until the process ends */
 	bool is_valid, is_connected;      /* connected: the identity stream is open and its trust state has arrived */
 	struct claimed_address claims[2]; /* one per family: over the identity stream, and over a stream of its own */
 	struct retained_bans retained;    /* what this sidecar refuses, and the control plane's restored store lacks */

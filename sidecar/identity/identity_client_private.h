@@ -102,8 +102,6 @@ void identity_start_streams(struct identity_client *client); /* on the connectio
 
 /* identity_stream.c */
 void identity_stream_open(struct identity_client *client);
-void identity_stream_claim(struct identity_client *client); /* claims the address or, after a release, releases it */
-void identity_stream_hello(struct identity_client *client);
 void identity_stream_renew(struct identity_client *client);
 void identity_stream_poll(struct identity_client *client); /* checks the timeout of a renewal */
 

@@ -33,7 +33,8 @@ void identity_stream_confirm(struct identity_client *client)
 	send_ack(client, credentials_epoch(client->credentials), NULL);
 }
 
-void identity_stream_claim(struct identity_client *client)
+/* Claims the address or, after a release, releases it. */
+static void claim(struct identity_client *client)
 {
 	_cleanup_(buf_done) struct buf message = BUF_INIT(MESSAGE_UP_MAX);
 	if (client->call == NULL)
@@ -78,7 +79,7 @@ static void on_trust(struct identity_client *client, struct trust *trust)
 		return;
 	/* A Unix socket proves no address: that is claimed over the other connection. */
 	if ((client->options.claims_address || client->is_released) && control_link_family(client->link) != 0)
-		identity_stream_claim(client);
+		claim(client);
 	if (client->other != NULL)
 		address_claim_start(client->other, control_link_family(client->link), client->credentials);
 }
@@ -114,8 +115,7 @@ static void on_renewed(struct identity_client *client, struct identity_down *dow
 	if (client->other != NULL)
 		address_claim_renewed(client->other, client->credentials);
 	if (loop_timer_is_armed(&client->claim_retry.timer))
-		identity_stream_claim(
-			client); /* the claim was refused; with a new certificate the control plane may accept it */
+		claim(client); /* the claim was refused; with a new certificate the control plane may accept it */
 	client->options.on_event(client->options.arg, IDENTITY_RENEWED, NULL);
 }
 
@@ -123,7 +123,7 @@ static void repeat_claim(struct loop_timer *timer)
 {
 	struct identity_client *client = container_of(timer, struct identity_client, claim_retry.timer);
 	if (client->state == IDENTITY_TRUSTED && !client->claimed.is_held && !client->is_released)
-		identity_stream_claim(client);
+		claim(client);
 }
 
 static void on_claim(struct identity_client *client, const struct identity_down *down)
@@ -206,7 +206,7 @@ static void on_done(
 
 static const struct rpc_call_handlers handlers = {.on_message = on_message, .on_done = on_done};
 
-void identity_stream_hello(struct identity_client *client)
+static void send_hello(struct identity_client *client)
 {
 	_cleanup_(buf_done) struct buf message = BUF_INIT(MESSAGE_UP_MAX);
 	struct hello hello = {
@@ -230,7 +230,27 @@ void identity_stream_open(struct identity_client *client)
 		return;
 	}
 	identity_enter(client, IDENTITY_STREAMING);
-	identity_stream_hello(client);
+	send_hello(client);
+}
+
+void identity_client_release_address(struct identity_client *client)
+{
+	client->is_released = true;
+	claim_retry_stop(&client->claim_retry);
+	client->claimed = (struct claimed_address){.is_held = false};
+	if (client->state == IDENTITY_TRUSTED)
+		claim(client);
+	if (client->other != NULL)
+		address_claim_release(client->other);
+}
+
+void identity_client_drain(struct identity_client *client)
+{
+	client->is_draining = true;
+	if (client->state == IDENTITY_STREAMING || client->state == IDENTITY_TRUSTED)
+		send_hello(client);
+	if (client->other != NULL)
+		address_claim_drain(client->other);
 }
 
 uint32_t identity_client_report_each_s(const struct identity_client *client)
