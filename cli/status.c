@@ -30,11 +30,11 @@ static json_t *svid_holder_json(const Handfast__V1__SvidHolder *svid_holder)
 		address(svid_holder->addresses[i], text);
 		json_array_append_new(addresses, json_string(text));
 	}
-	return json_pack("{s:s, s:s, s:o, s:b, s:b, s:b, s:s, s:s, s:I, s:s}", "id",
+	return json_pack("{s:s, s:s, s:o, s:b, s:b, s:b, s:b, s:s, s:s, s:I, s:s}", "id",
 		show_bytes(pb_span(svid_holder->id), id, sizeof id), "attestation_key_sha256", key, "addresses",
 		addresses, "connected", svid_holder->connected, "banned", svid_holder->banned, "copied",
-		svid_holder->copied, "svid_not_after", until, "svid_serial", serial, "acked_epoch",
-		(json_int_t)(svid_holder->acked == NULL ? 0 : svid_holder->acked->counter), "release",
+		svid_holder->copied, "draining", svid_holder->draining, "svid_not_after", until, "svid_serial", serial,
+		"acked_epoch", (json_int_t)(svid_holder->acked == NULL ? 0 : svid_holder->acked->counter), "release",
 		show_bytes(pb_span(svid_holder->release), release, sizeof release));
 }
 
@@ -100,15 +100,25 @@ static void status_json(const Handfast__V1__StatusResponse *status, const char *
 	show_json(object);
 }
 
-static void show_svid_holder(const Handfast__V1__SvidHolder *svid_holder)
+/* A release that is not the control plane's: an upgrade has not reached this sidecar, or not the control plane. */
+static void show_other_release(const Handfast__V1__SvidHolder *svid_holder, const Handfast__V1__StatusResponse *status)
+{
+	char release[128];
+	struct span own = pb_span(svid_holder->release);
+	if (own.len > 0 && !span_eq(own, pb_span(status->release)))
+		printf("release %s  ", show_bytes(own, release, sizeof release));
+}
+
+static void show_svid_holder(const Handfast__V1__SvidHolder *svid_holder, const Handfast__V1__StatusResponse *status)
 {
 	char id[2304], until[32], key[80], serial[64], text[ADDR_TEXT_MAX];
 	show_time(svid_holder->svid_not_after_ms, until);
 	show_hex(pb_span(svid_holder->attestation_key_sha256), key, sizeof key);
 	show_hex(pb_span(svid_holder->svid_serial), serial, sizeof serial);
-	printf("  %s  %s%s%s  SVID until %s  ", show_bytes(pb_span(svid_holder->id), id, sizeof id),
-		svid_holder->connected ? "connected" : "away", svid_holder->banned ? ", BANNED" : "",
-		svid_holder->copied ? ", COPIED STATE" : "", until);
+	printf("  %s  %s%s%s%s  SVID until %s  ", show_bytes(pb_span(svid_holder->id), id, sizeof id),
+		svid_holder->connected ? "connected" : "away", svid_holder->draining ? ", DRAINING" : "",
+		svid_holder->banned ? ", BANNED" : "", svid_holder->copied ? ", COPIED STATE" : "", until);
+	show_other_release(svid_holder, status);
 	if (serial[0] != '\0')
 		printf("serial %s  ", serial);
 	if (key[0] != '\0')
@@ -148,7 +158,7 @@ static void status_text(const Handfast__V1__StatusResponse *status, const char *
 	printf("%" PRIu64 " attested sidecars, %" PRIu64 " connected\n", status->n_svid_holders + status->num_left_out,
 		num_connected(status));
 	for (size_t i = 0; i < status->n_svid_holders; i++)
-		show_svid_holder(status->svid_holders[i]);
+		show_svid_holder(status->svid_holders[i], status);
 	show_left_out(status->num_left_out, "attested sidecars");
 }
 

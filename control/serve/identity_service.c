@@ -371,6 +371,7 @@ void identity_each(const struct serve *serve, identity_view_fn *each, void *arg)
 			.acked = stream->acked,
 			.release = stream->release,
 			.holds_address = stream->holds_address,
+			.is_draining = stream->is_draining,
 			.since_ms = stream->since_ms,
 			.is_copied = &stream->is_copied,
 			.report = buf_span(&stream->report),

@@ -156,6 +156,7 @@ static void fill_svid_holder(const struct status_svid_holder *from, struct svid_
 	out->svid_holder.acked = &out->acked;
 	out->svid_holder.banned = from->is_banned;
 	out->svid_holder.copied = from->is_copied;
+	out->svid_holder.draining = from->is_draining;
 	out->svid_holder.release = pb_bytes(span_of_str(from->release));
 }
 

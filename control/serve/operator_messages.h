@@ -71,7 +71,7 @@ struct status_svid_holder {
 	uint8_t key_hash[DIGEST_LEN];
 	struct ip_addr addresses[STATUS_ADDRESSES_MAX];
 	size_t num_addresses;
-	bool is_connected, is_banned, is_copied;
+	bool is_connected, is_banned, is_copied, is_draining;
 	int64_t not_after_ms;
 	struct span serial;
 	struct epoch acked;

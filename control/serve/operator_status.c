@@ -159,6 +159,7 @@ static void add_pod(struct gathering *all, const struct identity_view *view)
 		.serial = span_of(sidecar->leaf.bytes, sidecar->leaf.len),
 		.acked = view->acked,
 		.release = view->release,
+		.is_draining = view->is_draining,
 		.addresses = {sidecar->source},
 		.num_addresses = 1};
 	if (sidecar->has_svid_holder)
@@ -174,6 +175,7 @@ static void add_to_row(struct status_svid_holder *row, const struct identity_vie
 		return; /* the sidecar's second stream, for its address of the other family */
 	row->acked = view->acked;
 	row->release = view->release;
+	row->is_draining = view->is_draining;
 	if (sidecar->leaf.len == 0 || sidecar->valid_until_s * 1000 < row->not_after_ms)
 		return;
 	row->serial = span_of(sidecar->leaf.bytes, sidecar->leaf.len); /* a full disk keeps it from the record */

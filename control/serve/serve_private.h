@@ -209,7 +209,7 @@ struct identity_view {                         /* for status */
 	const struct sidecar *sidecar;
 	struct epoch acked;
 	const char *release;
-	bool holds_address;
+	bool holds_address, is_draining;
 	uint64_t since_ms;
 	bool *is_copied;    /* another sidecar uses its key (copies.h) */
 	bool answers_trust; /* and no later one of its connection does; false for the address of the other family */

@@ -57,6 +57,19 @@ def finding_i12_two_sidecars_of_one_identity_have_a_row_each(story):
         expect_in(row["attestation_key_sha256"][:16], text, "the rows as text")
 
 
+def finding_i12_a_sidecar_that_drains_is_shown(story):
+    expect("DRAINING" not in story.control.run("status").stdout, "one drains before the command")
+    story.two.command("drain")
+    wait_until("one row to drain", lambda: [row["draining"] for row in sorted(
+        _status(story)["svid_holders"], key=lambda row: story.mesh.two.ipv4 in row["addresses"])] == [False, True], 5)
+    shown = [line for line in story.control.run("status").stdout.splitlines() if ", DRAINING" in line]
+    expect_eq(len(shown), 1, "rows that drain, as text")
+    expect_in(SHARED + "  connected, DRAINING  ", shown[0], "the row")
+    expect_in(story.mesh.two.ipv4, shown[0], "the row")
+    story.two.restart()
+    wait_until("no row to drain", lambda: not any(row["draining"] for row in _status(story)["svid_holders"]), 10)
+
+
 def finding_i12_a_refused_address_is_part_of_readiness(story):
     story.two.stop()
     for name in os.listdir(story.two.state):
