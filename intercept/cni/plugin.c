@@ -103,7 +103,7 @@ static enum err run_for_pod(const struct cni_request *request, enum cni_code *ou
 	return ERR_PROTOCOL;
 }
 
-/* The rules live in the pod's namespace and end with it: DEL has nothing to give back, and does not open a namespace in
+/* STATUS does not ask for the agent: README. The rules live in the pod's namespace and end with it: DEL has nothing to give back, and does not open a namespace in
  * which a container may still run. */
 static enum err run(const struct cni_request *request, enum cni_code *out_code, struct why *why)
 {

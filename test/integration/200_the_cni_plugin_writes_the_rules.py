@@ -232,6 +232,11 @@ def shows_that_without_its_agent_a_pod_is_tried_again_later(story):
     excluded = {"exclude_namespaces": ["kube-system", "shop"]}
     expect_eq(_run(story, "ADD", story.net.web, "web", "u2", excluded), (0, BEFORE), "ADD in an excluded namespace")
     expect_eq(_run(story, "DEL", story.net.web, "web", "u2"), (0, None), "DEL")
+    newest = {"cniVersion": "1.1.0", "prevResult": {**BEFORE, "cniVersion": "1.1.0"}}
+    expect_eq(_run(story, "STATUS", story.net.web, "web", "u2", newest), (0, None),
+              "STATUS, whose failure would make the node NotReady and evict pods that have their rules")
+    code, answer = _run(story, "STATUS", story.net.web, "web", "u2", {"cniVersion": "9.0.0"})
+    expect_eq((code, answer["code"]), (1, 1), "STATUS of an unknown version")
     _start_agent(story)
     expect_eq(_run(story, "ADD", story.net.web, "web", "u2"), (0, BEFORE), "ADD with the agent again")
 
