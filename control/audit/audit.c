@@ -205,13 +205,25 @@ static void inspect_file(struct audit *audit)
 
 /* --- lines --- */
 
+/* What was written of a line. Of more than one line can state, as a disk leaves that is full again and again, the last
+ * part is taken back. */
+static void note_cut(struct audit *audit, struct span part)
+{
+	if (audit_cut_add(&audit->cut, part) == ERR_NONE)
+		return;
+	if (ftruncate(audit->fd, (off_t)(audit->size - part.len)) != 0) {
+		log_error("control", "cannot take back a line that the full disk has cut, in %s: %m", audit->path);
+		return;
+	}
+	audit->size -= part.len;
+	audit->has_no_newline = false;
+}
+
 /* False: not all of it is there. The newline alone may be missing: the next line brings it. */
 static bool append(struct audit *audit, struct span line)
 {
 	_cleanup_(buf_done) struct buf bytes = BUF_INIT(AUDIT_LINE_MAX + 1);
 	size_t begin = audit->has_no_newline;
-	if (buf_room(&audit->cut) < AUDIT_LINE_MAX) /* what is left of this one must be stated, too */
-		return false;
 	if (begin > 0 && buf_append(&bytes, SPAN_LITERAL("\n")) != ERR_NONE)
 		return false;
 	if (buf_append(&bytes, line) != ERR_NONE)
@@ -225,7 +237,7 @@ static bool append(struct audit *audit, struct span line)
 	if ((size_t)written + 1 >= all.len)
 		return true;
 	if ((size_t)written > begin)
-		CHECK(audit_cut_add(&audit->cut, span_of(all.ptr + begin, (size_t)written - begin)) == ERR_NONE);
+		note_cut(audit, span_of(all.ptr + begin, (size_t)written - begin));
 	return false;
 }
 

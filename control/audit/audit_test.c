@@ -235,6 +235,29 @@ static void C19_what_a_full_disk_lost_is_counted(void **state)
 	assert_int_equal(num_good(world), 5);
 }
 
+/* Each attempt leaves a part of a line, of more lines than one can state. */
+static void C19_a_disk_that_is_full_again_and_again_ends_no_log(void **state)
+{
+	struct world *world = *state;
+	struct rlimit before, small;
+	struct stat found;
+	log_notice("audit", "one");
+	assert_int_equal(signal(SIGXFSZ, SIG_IGN) == SIG_ERR, 0);
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+	for (unsigned i = 0; i < 2 * AUDIT_CUT_MAX / 100; i++) {
+		assert_int_equal(stat(world->path, &found), 0);
+		small = (struct rlimit){(rlim_t)found.st_size + 100, before.rlim_max};
+		assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+		log_notice("audit", "cut");
+		assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+	}
+	log_notice("audit", "after");
+	assert_int_equal(num_good(world), 4);
+	reopen(world);
+	log_notice("audit", "again");
+	assert_int_equal(num_good(world), 5);
+}
+
 static void C19_an_empty_file_continues_the_older_ones(void **state)
 {
 	struct world *world = *state;
@@ -346,6 +369,7 @@ int main(void)
 		TEST(C19_a_last_line_that_was_changed_is_refused),
 		TEST(C19_a_line_without_its_newline_is_whole),
 		TEST(C19_what_a_full_disk_lost_is_counted),
+		TEST(C19_a_disk_that_is_full_again_and_again_ends_no_log),
 		TEST(C19_an_empty_file_continues_the_older_ones),
 		TEST(of_full_files_all_are_kept_or_one),
 		TEST(C19_a_file_that_was_moved_away_is_begun_again),
