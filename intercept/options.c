@@ -109,10 +109,16 @@ static void take_mode(struct parser *parser, const char *name, const char *value
 	parser->options->rules.keeps_source = strcmp(value, "tproxy") == 0;
 }
 
+/* With the unit, as durations of the other programs have it, or without. */
 static void take_confirm_within(struct parser *parser, const char *name, const char *value)
 {
-	if (!parse_number(value, 1, CONFIRM_MAX_S, &parser->options->confirm_within_s))
-		error(parser, name, "seconds, 1 to 3600", value);
+	char digits[ITEM_MAX];
+	size_t len = strlen(value);
+	if (len > 1 && len < sizeof digits && value[len - 1] == 's')
+		len--;
+	snprintf(digits, sizeof digits, "%.*s", (int)len, value);
+	if (!parse_number(digits, 1, CONFIRM_MAX_S, &parser->options->confirm_within_s))
+		error(parser, name, "seconds such as 60s, 1 to 3600", value);
 	parser->has_confirm_within = true;
 }
 

@@ -71,6 +71,13 @@ static void accepts_every_flag_with_a_space_or_an_equals_sign(_unused_ void **st
 	assert_int_equal(options.rules.exclude_networks[1].base.family, AF_INET6);
 }
 
+static void takes_seconds_with_their_unit(_unused_ void **state)
+{
+	struct options options;
+	assert_parses("up --profile host --confirm-within 90s", NULL, &options);
+	assert_int_equal(options.confirm_within_s, 90);
+}
+
 static void defaults_to_the_profile_pod(_unused_ void **state)
 {
 	struct options options;
@@ -234,6 +241,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(accepts_every_flag_with_a_space_or_an_equals_sign),
+		cmocka_unit_test(takes_seconds_with_their_unit),
 		cmocka_unit_test(defaults_to_the_profile_pod),
 		cmocka_unit_test(reads_the_environment_when_there_is_no_flag),
 		cmocka_unit_test(a_flag_overrides_the_environment),
