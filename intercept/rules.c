@@ -128,7 +128,12 @@ static enum err render_outbound(const struct rules *rules, struct buf *out)
 	RETURN_IF_ERR(render_ports("tcp sport", &answering, MID_FLOW "return", out));
 	RETURN_IF_ERR(buf_append_str(out, "\t\t" EXEMPT "return\n\t\toifname \"lo\" return\n"));
 	RETURN_IF_ERR(render_networks(rules, "daddr", "return", out));
-	return buf_printf(out, "\t\tmeta l4proto 6 redirect to :%d\n\t}\n", RULES_OUTBOUND_PORT);
+	/* The kernel binds a socket to the interface of a link-local destination of IPv6: redirected, it would be
+	 * dropped by the loopback guard, and its program would wait. */
+	return buf_printf(out,
+		"\t\tip6 daddr fe80::/10 meta l4proto 6 counter reject with tcp reset\n"
+		"\t\tmeta l4proto 6 redirect to :%d\n\t}\n",
+		RULES_OUTBOUND_PORT);
 }
 
 /* nat chains see one packet per flow, and only flows that conntrack tracks. The guards drop packets that should have

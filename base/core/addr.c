@@ -179,6 +179,11 @@ enum err addr_from_sockaddr(const struct sockaddr *sa, socklen_t len, struct add
 
 socklen_t addr_to_sockaddr(const struct addr *addr, struct sockaddr_storage *out)
 {
+	return addr_to_sockaddr_at(addr, 0, out);
+}
+
+socklen_t addr_to_sockaddr_at(const struct addr *addr, uint32_t scope, struct sockaddr_storage *out)
+{
 	memset(out, 0, sizeof *out);
 	if (addr->ip.family == AF_INET) {
 		struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = htons(addr->port)};
@@ -189,6 +194,7 @@ socklen_t addr_to_sockaddr(const struct addr *addr, struct sockaddr_storage *out
 	CHECK(addr->ip.family == AF_INET6);
 	struct sockaddr_in6 in6 = {.sin6_family = AF_INET6, .sin6_port = htons(addr->port)};
 	memcpy(&in6.sin6_addr, addr->ip.bytes, 16);
+	in6.sin6_scope_id = ip_addr_is_link_local(&addr->ip) ? scope : 0;
 	memcpy(out, &in6, sizeof in6);
 	return sizeof in6;
 }

@@ -37,6 +37,8 @@ bool ip_addr_is_link_local(const struct ip_addr *ip); /* 169.254/16, fe80::/10 *
 enum err addr_parse(struct span text, struct addr *out) _must_use_;
 enum err addr_from_sockaddr(const struct sockaddr *sa, socklen_t len, struct addr *out) _must_use_;
 socklen_t addr_to_sockaddr(const struct addr *addr, struct sockaddr_storage *out);
+/* scope: the interface, where the address is a link-local one of IPv6 (RFC 4007 6). */
+socklen_t addr_to_sockaddr_at(const struct addr *addr, uint32_t scope, struct sockaddr_storage *out);
 const char *addr_format(const struct addr *addr, char out[ADDR_TEXT_MAX]);
 bool addr_eq(const struct addr *a, const struct addr *b);
 uint64_t addr_hash(const struct addr *addr, uint64_t seed);

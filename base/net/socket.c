@@ -29,13 +29,13 @@ enum { NEAR_SEGMENT_MAX = 32000 };
 
 enum how { DIRECTLY, OVER_LOOPBACK, EXCLUSIVELY /* from a port that no other connection of this source uses */ };
 
-static enum err bind_source(int fd, const struct ip_addr *source, enum how how)
+static enum err bind_source(int fd, const struct socket_connect_options *options, enum how how)
 {
 	struct sockaddr_storage sa;
 	/* Else bind() reserves one of about 28,000 ports for all destinations. */
 	if (how != EXCLUSIVELY)
 		set_option(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1);
-	socklen_t len = addr_to_sockaddr(&(struct addr){.ip = *source}, &sa);
+	socklen_t len = addr_to_sockaddr_at(&(struct addr){.ip = *options->source}, options->scope, &sa);
 	return bind(fd, (struct sockaddr *)&sa, len) == 0 ? ERR_NONE : err_from_errno(errno);
 }
 
@@ -57,7 +57,7 @@ static enum err prepare(int fd, const struct socket_connect_options *options, en
 		return ERR_DENIED;
 	if (how == OVER_LOOPBACK)
 		set_option(fd, SOL_SOCKET, SO_BINDTOIFINDEX, LOOPBACK_IFINDEX);
-	return options->source == NULL || how == EXCLUSIVELY ? ERR_NONE : bind_source(fd, options->source, how);
+	return options->source == NULL || how == EXCLUSIVELY ? ERR_NONE : bind_source(fd, options, how);
 }
 
 static enum err connect_once(int fd, const struct sockaddr_storage *sa, socklen_t len)
@@ -72,7 +72,7 @@ static enum err connect_from(int fd, const struct sockaddr_storage *sa, socklen_
 	const struct socket_connect_options *options, enum how how)
 {
 	CHECK(how != EXCLUSIVELY || (options != NULL && options->source != NULL));
-	enum err err = how == EXCLUSIVELY ? bind_source(fd, options->source, how) : ERR_NONE;
+	enum err err = how == EXCLUSIVELY ? bind_source(fd, options, how) : ERR_NONE;
 	if (err != ERR_NONE)
 		return err == ERR_EXISTS ? ERR_NO_PORT : err;
 	return connect_once(fd, sa, len);
@@ -108,7 +108,7 @@ static enum err start_connecting(
 	if (options != NULL)
 		RETURN_IF_ERR(prepare(fd, options, how));
 	struct sockaddr_storage sa;
-	socklen_t len = addr_to_sockaddr(to, &sa);
+	socklen_t len = addr_to_sockaddr_at(to, options == NULL ? 0 : options->scope, &sa);
 	RETURN_IF_ERR(connect_from_some_port(fd, &sa, len, options, how));
 	*out_fd = TAKE_FD(fd);
 	return ERR_NONE;

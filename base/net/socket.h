@@ -13,6 +13,7 @@ struct socket_connect_options {
 	bool over_loopback;           /* bound to lo: its ports can be reused a second after close */
 	bool *out_connected;          /* over_loopback: true when connected already; may be NULL */
 	bool in_name;                 /* the source may be of another host: needs CAP_NET_RAW */
+	uint32_t scope;               /* the interface of link-local addresses of IPv6, at both ends; 0: none */
 	bool is_near;                 /* the peer is on this machine: see socket_limit_memory() */
 };
 /* Starts to connect; the descriptor becomes writable with the result. ERR_NO_PORT: every local port that was tried is

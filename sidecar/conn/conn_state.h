@@ -27,6 +27,7 @@ struct conn_opening {
 	struct inbound_stream *stream; /* inbound, until accepted or refused */
 	struct leg *downstream, *upstream;
 	int connecting_fd;         /* -1: none */
+	uint32_t scope;            /* of dst: the interface of a link-local address of IPv6; 0: none */
 	struct loop_io connecting; /* watches it */
 	struct stream_attempt *attempt;
 	struct direct_attempt *direct; /* instead, without a tunnel */
@@ -56,7 +57,9 @@ struct conn {
 	uint16_t opening_ms;    /* from its acceptance to the relay, at most 65 s */
 	struct addr source;
 	uint16_t caller_port; /* inbound: the port of the caller's own socket, as its sidecar names it; 0: unknown */
-	struct original_dst dst;
+	struct {
+		struct addr addr;
+	} dst;                /* as original_dst.h has it; its scope is in `opening` */
 	struct addr endpoint; /* outbound: the address it was opened to */
 	struct load *load;    /* its place at that endpoint; NULL: none */
 	uint64_t opened_ms;

@@ -72,9 +72,17 @@ static struct conn_next next_for(struct conn *conn, enum destination_fault fault
 	CHECK_UNREACHABLE();
 }
 
+static struct original_dst dst_of(const struct conn *conn)
+{
+	return (struct original_dst){conn->dst.addr, conn->opening->scope};
+}
+
 static enum err get_original_dst(struct conn *conn, struct addr *out_local)
 {
-	enum err err = original_dst_get(conn->opening->fd, &conn->source, &conn->dst);
+	struct original_dst dst = {.scope = 0};
+	enum err err = original_dst_get(conn->opening->fd, &conn->source, &dst);
+	conn->dst.addr = dst.addr;
+	conn->opening->scope = dst.scope;
 	*out_local = (struct addr){.port = 0};
 	/* Every listener has a port of the sidecar: a connection to another port was redirected. */
 	if (err == ERR_NONE && own_ports_has(&conn->env->own_ports, conn->dst.addr.port))
@@ -92,7 +100,8 @@ struct conn_next step_original_dst_outbound(struct conn *conn)
 		return conn_close_for(CLOSE_NO_ORIGINAL_DST);
 	if (conn->opening->service != NULL && conn_resolve_service(conn).kind == CONN_WAIT)
 		return conn_wait();
-	return next_for(conn, original_dst_check_outbound(&conn->dst, &local, &conn->env->own_ports));
+	const struct original_dst dst = dst_of(conn);
+	return next_for(conn, original_dst_check_outbound(&dst, &local, &conn->env->own_ports));
 }
 
 struct conn_next step_original_dst_inbound_plain(struct conn *conn)
@@ -100,14 +109,15 @@ struct conn_next step_original_dst_inbound_plain(struct conn *conn)
 	struct addr local;
 	if (get_original_dst(conn, &local) != ERR_NONE)
 		return conn_close_for(CLOSE_NO_ORIGINAL_DST);
-	return next_for(conn, original_dst_check_inbound(&conn->dst, &local, &conn->env->own_ports));
+	const struct original_dst dst = dst_of(conn);
+	return next_for(conn, original_dst_check_inbound(&dst, &local, &conn->env->own_ports));
 }
 
 struct conn_next step_original_dst_inbound(struct conn *conn)
 {
-	if (conn->has_dst) /* its own port, of a listener */
-		return next_for(conn, original_dst_check_authority(&conn->dst, &conn->dst.addr, &conn->env->own_ports));
-	conn->dst = (struct original_dst){*inbound_stream_authority(conn->opening->stream)};
-	return next_for(conn, original_dst_check_authority(
-				      &conn->dst, inbound_stream_local(conn->opening->stream), &conn->env->own_ports));
+	if (!conn->has_dst) /* else its own port, of a listener */
+		conn->dst.addr = *inbound_stream_authority(conn->opening->stream);
+	const struct original_dst dst = dst_of(conn);
+	const struct addr *local = conn->has_dst ? &conn->dst.addr : inbound_stream_local(conn->opening->stream);
+	return next_for(conn, original_dst_check_authority(&dst, local, &conn->env->own_ports));
 }

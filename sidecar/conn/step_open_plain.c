@@ -151,6 +151,7 @@ struct conn_next conn_open_plain(struct conn *conn, const struct addr *to, const
 		.out_connected = &is_connected,
 		.in_name = is_in_callers_name(conn, source),
 		.is_near = source != NULL,
+		.scope = opening->scope,
 	};
 	CHECK(opening->open_state == OPEN_IDLE && opening->connecting_fd < 0 && opening->upstream == NULL);
 	conn->endpoint = *to;
@@ -186,6 +187,9 @@ static struct conn_next open_app(struct conn *conn)
 	const struct addr *app = app_of(conn);
 	bool is_v4 = app->ip.family == AF_INET;
 	const struct ip_addr *source = is_v4 ? &conn->env->app_source_v4 : &conn->env->app_source_v6;
+	/* Its answers leave by the interface of the address, where no other source of ours is. */
+	if (!is_v4 && ip_addr_is_link_local(&app->ip))
+		return conn_open_plain(conn, app, &app->ip);
 	/* No route leads an answer from 127.0.0.1 to another host's address. */
 	if (conn->env->keeps_source && !ip_addr_is_loopback(&app->ip) && !ip_addr_is_loopback(&conn->source.ip) &&
 		conn->source.ip.family == app->ip.family)

@@ -4,18 +4,28 @@
 #include <linux/netfilter_ipv4.h>
 #include <linux/netfilter_ipv6/ip6_tables.h>
 
-static enum err original_at(int fd, int level, struct addr *out)
+static uint32_t scope_of(const struct sockaddr_storage *sa)
+{
+	struct sockaddr_in6 in6;
+	if (sa->ss_family != AF_INET6)
+		return 0;
+	memcpy(&in6, sa, sizeof(in6));
+	return in6.sin6_scope_id;
+}
+
+static enum err original_at(int fd, int level, struct original_dst *out)
 {
 	struct sockaddr_storage sa = {0};
 	socklen_t len = sizeof(sa);
 	if (getsockopt(fd, level, SO_ORIGINAL_DST, &sa, &len) < 0)
 		return ERR_NOT_FOUND;
-	return addr_from_sockaddr((const struct sockaddr *)&sa, len, out);
+	out->scope = scope_of(&sa);
+	return addr_from_sockaddr((const struct sockaddr *)&sa, len, &out->addr);
 }
 
 enum err original_dst_get(int fd, const struct addr *peer, struct original_dst *out)
 {
-	return original_at(fd, peer->ip.family == AF_INET6 ? SOL_IPV6 : SOL_IP, &out->addr);
+	return original_at(fd, peer->ip.family == AF_INET6 ? SOL_IPV6 : SOL_IP, out);
 }
 
 void own_ports_add(struct own_ports *own, uint16_t port)
@@ -33,26 +43,32 @@ bool own_ports_has(const struct own_ports *own, uint16_t port)
 }
 
 /* bind() of a datagram socket checks the address without sending a packet: EADDRNOTAVAIL for a non-local address. */
-enum err original_dst_is_local(const struct ip_addr *ip, bool *out)
+static enum err is_local(const struct ip_addr *ip, uint32_t scope, bool *out)
 {
 	_cleanup_fd_ int fd = -1;
 	enum err err = fd_socket(ip->family, SOCK_DGRAM, &fd);
 	if (err == ERR_FD_EXHAUSTED)
 		return err;
 	struct sockaddr_storage sa;
-	socklen_t len = addr_to_sockaddr(&(struct addr){.ip = *ip}, &sa);
+	socklen_t len = addr_to_sockaddr_at(&(struct addr){.ip = *ip}, scope, &sa);
 	*out = err == ERR_NONE && bind(fd, (const struct sockaddr *)&sa, len) == 0;
 	return ERR_NONE;
 }
 
-static enum destination_fault check_own_port(const struct ip_addr *ip)
+enum err original_dst_is_local(const struct ip_addr *ip, bool *out)
 {
-	bool is_local = true;
+	return is_local(ip, 0, out);
+}
+
+static enum destination_fault check_own_port(const struct original_dst *dst)
+{
+	const struct ip_addr *ip = &dst->addr.ip;
+	bool is_ours = true;
 	if (ip_addr_is_loopback(ip) || ip_addr_is_unspecified(ip))
 		return DESTINATION_IS_OURS;
-	if (original_dst_is_local(ip, &is_local) != ERR_NONE)
+	if (is_local(ip, dst->scope, &is_ours) != ERR_NONE)
 		return DESTINATION_NOT_CHECKED;
-	return is_local ? DESTINATION_IS_OURS : DESTINATION_FINE;
+	return is_ours ? DESTINATION_IS_OURS : DESTINATION_FINE;
 }
 
 enum destination_fault original_dst_check_outbound(
@@ -60,7 +76,7 @@ enum destination_fault original_dst_check_outbound(
 {
 	if (addr_eq(&dst->addr, local))
 		return DESTINATION_NOT_REDIRECTED;
-	return own_ports_has(own, dst->addr.port) ? check_own_port(&dst->addr.ip) : DESTINATION_FINE;
+	return own_ports_has(own, dst->addr.port) ? check_own_port(dst) : DESTINATION_FINE;
 }
 
 /* The sidecar's source address on lo is link-local, and no other host may reach it. */
@@ -76,13 +92,13 @@ enum destination_fault original_dst_check_inbound(
 		return DESTINATION_NOT_REDIRECTED;
 	if (own_ports_has(own, dst->addr.port))
 		return DESTINATION_IS_OURS;
-	bool is_local = false;
+	bool is_ours = false;
 	if (ip_addr_is_loopback(&dst->addr.ip) || ip_addr_is_unspecified(&dst->addr.ip) ||
 		is_link_local_v4(&dst->addr.ip))
 		return DESTINATION_NOT_LOCAL;
-	if (original_dst_is_local(&dst->addr.ip, &is_local) != ERR_NONE)
+	if (is_local(&dst->addr.ip, dst->scope, &is_ours) != ERR_NONE)
 		return DESTINATION_NOT_CHECKED;
-	return is_local ? DESTINATION_FINE : DESTINATION_NOT_LOCAL;
+	return is_ours ? DESTINATION_FINE : DESTINATION_NOT_LOCAL;
 }
 
 enum destination_fault original_dst_check_authority(
