@@ -9,6 +9,6 @@
 /* The single argument of the command. NULL, with an error added: none or several. */
 const char *command_argument(struct command_line *line, const char *expected);
 
-#define COMMAND(words, arguments, help, function) enum cli_exit function(struct command_line *line);
+#define COMMAND(words, arguments, help, function, also, without) enum cli_exit function(struct command_line *line);
 #include "cli/commands.def"
 #undef COMMAND

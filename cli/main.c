@@ -16,12 +16,12 @@
 #include <yaml.h>
 
 static const struct cli_command commands[] = {
-#define COMMAND(words, arguments, help, function) {words, arguments, help},
+#define COMMAND(words, arguments, help, function, also, without) {words, arguments, help, also, without},
 #include "cli/commands.def"
 #undef COMMAND
 };
 static enum cli_exit (*const functions[])(struct command_line *) = {
-#define COMMAND(words, arguments, help, function) function,
+#define COMMAND(words, arguments, help, function, also, without) function,
 #include "cli/commands.def"
 #undef COMMAND
 };
@@ -32,7 +32,7 @@ static const struct cli_values values[] = {
 };
 static const struct cli_flag flags[] = {
 	{"watch", NULL, "repeat the command until it is interrupted, and show what has changed", false},
-	{"interval", "DURATION", "of --watch (2s)", false},
+	{"interval", "DURATION", "of --watch (2s)", false, '\0', "watch"},
 	{"socket", "PATH", "of the control plane on this machine (" COMMANDS_SOCKET ")", false},
 	{"admin", "ADDRESS", "of the sidecar on this machine (" COMMANDS_ADMIN ")", false},
 	{"from", "ID|plaintext", "the source: a SPIFFE ID, or plaintext for one without identity", false},

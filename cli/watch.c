@@ -152,15 +152,6 @@ static enum cli_exit repeat(struct watch *watch, const sigset_t *signals)
 
 /* --- from the command line --- */
 
-static bool can_be_watched(struct command_line *line)
-{
-	if (strstr(line->command->arguments, "[--watch]") != NULL)
-		return true;
-	command_line_error_text(line, "--watch", "a command that shows a state: its help has [--watch]",
-		"the command changes something, or what it shows does not change");
-	return false;
-}
-
 static bool interval_read(struct command_line *line, int *out_ms)
 {
 	const char *text = command_line_value(line, "interval");
@@ -180,7 +171,7 @@ enum cli_exit watch_run(struct command_line *line, enum cli_exit (*function)(str
 		.shown = BUF_INIT(OUTPUT_MAX),
 		.output = BUF_INIT(OUTPUT_MAX)};
 	sigset_t signals;
-	if (!can_be_watched(line) || !interval_read(line, &watch.interval_ms))
+	if (!interval_read(line, &watch.interval_ms))
 		return command_line_refuse(line);
 	(void)sigemptyset(&signals);
 	(void)sigaddset(&signals, SIGINT);

@@ -120,14 +120,13 @@ static enum cli_exit run_confined(struct control_config *config, const struct co
 	return command_line_is(line, "backup") ? backup(config, line) : carry_keys(config, line);
 }
 
-/* `flag` belongs to these commands, which need it. */
-static void check_flag(struct command_line *line, const char *flag, bool is_meant, const char *expected)
+static void need_flag(struct command_line *line, const char *flag, bool is_needed, const char *expected)
 {
 	char name[32];
-	if (is_meant == (command_line_value(line, flag) != NULL))
+	if (!is_needed || command_line_value(line, flag) != NULL)
 		return;
 	snprintf(name, sizeof name, "--%s", flag);
-	command_line_error_text(line, name, expected, "it is missing, or given with another command");
+	command_line_error_text(line, name, expected, "it is missing");
 }
 
 /* Blocked from before the settings are read until control_run() handles it: a signal in between neither ends the
@@ -155,25 +154,16 @@ int main(int argc, char **argv)
 		return CLI_DONE;
 	source.path = command_line_value(&line, "config");
 	bool restores = command_line_is(&line, "restore");
-	if (!restores && command_line_value(&line, "bans-from") != NULL)
-		command_line_error_text(
-			&line, "--bans-from", "the command restore", "it is given with another command");
-	if (!restores && command_line_has(&line, "confirmed"))
-		command_line_error_text(
-			&line, "--confirmed", "the command restore", "it is given with another command");
 	bool makes_keys = command_line_is(&line, "keys");
-	if (makes_keys != (command_line_value(&line, "mounted") != NULL))
-		command_line_error_text(
-			&line, "--mounted", "--mounted with the command keys", "only one of the two is given");
-	if (!makes_keys && command_line_has(&line, "adopt"))
-		command_line_error_text(&line, "--adopt", "the command keys", "it is given with another command");
+	need_flag(&line, "mounted", makes_keys, "the folder where the Secret with the keys is mounted");
 	bool exports = command_line_is(&line, "keys export"), imports = command_line_is(&line, "keys import");
 	bool backs_up = command_line_is(&line, "backup");
-	bool unpacks = restores && command_line_value(&line, "from") != NULL;
-	check_flag(&line, "to", exports || backs_up, "the commands keys export and backup with it");
-	check_flag(&line, "from", imports || unpacks, "the commands keys import and restore with it");
-	check_flag(&line, "passphrase-file", exports || imports || backs_up || unpacks,
-		"a command with --to or --from together with it");
+	bool has_from = command_line_value(&line, "from") != NULL,
+	     has_passphrase = command_line_value(&line, "passphrase-file") != NULL;
+	need_flag(&line, "to", exports || backs_up, "the new file");
+	need_flag(&line, "from", imports || (restores && has_passphrase), "a sealed file");
+	need_flag(&line, "passphrase-file", exports || backs_up || imports || (restores && has_from),
+		"a file with the passphrase");
 	if (!restores)
 		hold_hangup();
 	if (control_read_settings(&source, &line.errors, &config) != ERR_NONE)

@@ -91,6 +91,15 @@ static void mask_hangup(void)
 	sigprocmask(SIG_BLOCK, &hangup, NULL);
 }
 
+/* A timeout of run is one of its --take-over; of the other commands it is their own. */
+static void check_timeout(struct command_line *line)
+{
+	if (command_line_is(line, "run") && command_line_value(line, "timeout") != NULL &&
+		!command_line_has(line, "take-over"))
+		command_line_error_text(
+			line, "--timeout", "--take-over together with it", "it is given without --take-over");
+}
+
 /* False: an error was added. */
 static bool read_timeout(struct command_line *line, uint64_t *out_ms)
 {
@@ -329,7 +338,8 @@ int main(int argc, char **argv)
 		return CLI_DONE;
 	if (command_line_is(&line, "run"))
 		mask_hangup();
-	enum err err = take_given(&line, &given, &why);
+	check_timeout(&line);
+	enum err err = buf_len(&line.errors) > 0 ? ERR_NONE : take_given(&line, &given, &why);
 	if (err != ERR_NONE)
 		return (int)command_line_fail(&line, err == ERR_DENIED ? err : ERR_UNAVAILABLE, &why);
 	struct sidecar_config *config = read_config(&line, &line.errors);

@@ -61,7 +61,8 @@ def shows_that_no_command_states_a_part_twice_about_its_arguments(story):
         table = _table(story, program)
         for command in table["commands"]:
             words = [program, *command["words"].split()]
-            to = ["--socket", "/nowhere"] if program == "handfast" else []
+            to = ["--socket", "/nowhere"] if "socket" in command["flags"] else []
+            to += ["--admin", "127.0.0.1:9"] if "admin" in command["flags"] and not to else []
             calls += [[*words, "one", "two", "three", *to]]
             calls += [[*words, *to]] if command["words"] not in ACTING else []
             flags = [flag for flag in table["flags"] if flag["value"] and "--" + flag["name"] in command["arguments"]]
@@ -73,7 +74,8 @@ def shows_that_no_command_states_a_part_twice_about_a_file(story):
     calls = []
     for file in story.files:
         for words in (("policy lint",), CHECK, ("policy show", SELF), ("policy dry-run",), ("inject",), ("federation import", "other.test")):
-            calls.append(["handfast", *words[0].split(), *words[1:], "--file", file, "--socket", story.control.socket])
+            to = () if words[0] in ("policy dry-run", "inject") else ("--socket", story.control.socket)
+            calls.append(["handfast", *words[0].split(), *words[1:], "--file", file, *to])
         calls += [["handfast", "ca", "import", file, "--socket", story.control.socket], ["handfast", "audit", "verify", file]]
         for words in (("run",), ("run", "--check"), ("keys",), ("backup", "/nowhere/x"), ("restore", "/nowhere/x")):
             calls.append(["handfast-control", *words, "--config", file])

@@ -305,6 +305,7 @@ void command_line_parse(const struct cli_program *program, int argc, char *const
 	take_common(out);
 	if (!out->wants_help && !out->wants_keys && !out->wants_version && !out->wants_man && out->completion == NULL)
 		take_command(out, words, num_words);
+	command_line_check_flags(out);
 }
 
 void command_line_done(struct command_line *line)

@@ -21,13 +21,17 @@ struct cli_command {
 	const char *words;     /* "token create" */
 	const char *arguments; /* "IP" or "[IP]", with the command's own flags; "", "[--": none */
 	const char *help;      /* one line */
+	const char *also;      /* further flags that it takes: "--socket --admin"; NULL: none */
+	const char *without;   /* flags that an argument excludes: "--intermediate"; NULL: none */
 };
-struct cli_flag {
+struct cli_flag {          /* one that no command names is taken by all */
 	const char *name;  /* "confirm-within" */
 	const char *value; /* what help calls its value, "SECONDS"; NULL: a switch */
 	const char *help;
 	bool may_repeat;
 	char letter; /* "-f VALUE" as well, where users know it from another program; '\0': none. With a value */
+	const char
+		*with; /* another flag, of which it is a part: taken by the same commands, and only together with it */
 };
 struct cli_values {           /* values that are known where the program's commands go */
 	const char *argument; /* what the tables of commands and flags call them: "TOKEN-ID" */

@@ -6,4 +6,10 @@
 const struct cli_flag *command_line_common(size_t i); /* the flags that every program has; NULL: no more */
 /* The program's, and behind them the common ones; NULL: no more. */
 const struct cli_flag *command_line_flag(const struct cli_program *program, size_t i);
+bool command_line_names_flag(
+	const struct cli_command *command, const struct cli_flag *flag); /* is it one of its own? */
+bool command_line_is_for_all(const struct cli_program *program, const struct cli_flag *flag); /* no command's own */
+const struct cli_command *command_line_default(const struct cli_program *program); /* NULL: one must be given */
+/* Refuses each flag that was given and that the command does not take, or not so. */
+void command_line_check_flags(struct command_line *line);
 const char *command_line_exit_code(size_t i, int *out_number); /* what it means; NULL: no more */

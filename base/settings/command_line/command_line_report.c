@@ -53,8 +53,10 @@ static enum err put_usage(const struct cli_program *program, struct buf *out)
 		RETURN_IF_ERR(buf_append_str(out, "\ncommands:\n"));
 	for (size_t i = 0; i < program->num_commands; i++) {
 		const struct cli_command *command = &program->commands[i];
-		RETURN_IF_ERR(buf_printf(out, "  %s%s%s\n      %s\n", command->words,
-			command->arguments[0] == '\0' ? "" : " ", command->arguments, command->help));
+		RETURN_IF_ERR(buf_printf(out, "  %s%s%s\n      %s%s%s\n", command->words,
+			command->arguments[0] == '\0' ? "" : " ", command->arguments, command->help,
+			command->also == NULL ? "" : "\n      also takes ",
+			command->also == NULL ? "" : command->also));
 	}
 	return ERR_NONE;
 }
@@ -109,14 +111,26 @@ static enum err put_text_help(const struct cli_program *program, struct buf *out
 	return ERR_NONE;
 }
 
+/* The names of those that it takes; the common ones are in none. */
+static json_t *json_flags_of(const struct cli_program *program, const struct cli_command *command)
+{
+	json_t *list = json_array();
+	for (size_t i = 0; i < program->num_flags; i++)
+		if (command_line_names_flag(command, &program->flags[i]) ||
+			command_line_is_for_all(program, &program->flags[i]))
+			json_array_append_new(list, json_string(program->flags[i].name));
+	return list;
+}
+
 static json_t *json_help(const struct cli_program *program)
 {
 	json_t *commands = json_array(), *flags = json_array(), *keys = json_array(), *codes = json_object();
 	const struct cli_flag *flag;
 	for (size_t i = 0; i < program->num_commands; i++)
 		json_array_append_new(
-			commands, json_pack("{s:s, s:s, s:s}", "words", program->commands[i].words, "arguments",
-					  program->commands[i].arguments, "help", program->commands[i].help));
+			commands, json_pack("{s:s, s:s, s:s, s:o}", "words", program->commands[i].words, "arguments",
+					  program->commands[i].arguments, "help", program->commands[i].help, "flags",
+					  json_flags_of(program, &program->commands[i])));
 	for (size_t i = 0; (flag = command_line_flag(program, i)) != NULL; i++)
 		json_array_append_new(flags, json_pack("{s:s, s:s?, s:s, s:b}", "name", flag->name, "value",
 						     flag->value, "help", flag->help, "may_repeat", flag->may_repeat));

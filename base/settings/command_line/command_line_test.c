@@ -27,10 +27,10 @@ static const struct setting_table settings = {"HANDFAST_TEST", rows, 4, renamed}
 static const struct cli_program program = {.name = "handfast-test",
 	.about = "Tests.",
 	.commands = commands,
-	.num_commands = 7,
+	.num_commands = sizeof commands / sizeof commands[0],
 	.default_command = "run",
 	.flags = flags,
-	.num_flags = 4,
+	.num_flags = sizeof flags / sizeof flags[0],
 	.settings = &settings,
 	.release = "1.2.3"};
 
@@ -95,7 +95,7 @@ static void an_unknown_command_is_answered_with_the_first_words_of_all(_unused_ 
 
 static void a_flag_given_twice_is_an_error(_unused_ void **state)
 {
-	PARSE(line, "--id", "a", "--id", "b", "--network", "a", "--network", "b", "--mesh.networks=1",
+	PARSE(line, "wait", "--id", "a", "--id", "b", "--network", "a", "--network", "b", "--mesh.networks=1",
 		"--mesh.networks=2");
 	assert_string_equal(buf_cstr(&line.errors),
 		"--id: it is given twice; expected: it once; fix: see 'handfast-test --help'\n"

@@ -58,7 +58,7 @@ static const struct cli_command *whole_command(const struct cli_program *program
 void completion_each_path(struct completion *script, completion_path_fn *each)
 {
 	const struct cli_program *program = script->program;
-	each(script, SPAN_LITERAL(""), NULL);
+	each(script, SPAN_LITERAL(""), command_line_default(program));
 	for (size_t i = 0; i < program->num_commands; i++) {
 		size_t len;
 		for (unsigned depth = 1; (len = prefix_len(program->commands[i].words, depth)) != 0; depth++) {
@@ -90,23 +90,6 @@ void completion_each_next(struct completion *script, struct span path, completio
 static bool is_part_of_name(char c)
 {
 	return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-';
-}
-
-static bool names_flag(const struct cli_command *command, const char *flag)
-{
-	size_t len = strlen(flag);
-	for (const char *at = command->arguments; (at = strstr(at, "--")) != NULL; at += 2)
-		if (strncmp(at + 2, flag, len) == 0 && !is_part_of_name(at[2 + len]))
-			return true;
-	return false;
-}
-
-static bool is_of_some_command(const struct cli_program *program, const char *flag)
-{
-	for (size_t i = 0; i < program->num_commands; i++)
-		if (names_flag(&program->commands[i], flag))
-			return true;
-	return false;
 }
 
 /* "text|json", "off, auto, require": lower-case words alone. */
@@ -185,8 +168,8 @@ void completion_each_flag(struct completion *script, const struct cli_command *c
 	const struct cli_flag *flag;
 	struct completion_flag made;
 	for (size_t i = 0; (flag = command_line_flag(script->program, i)) != NULL; i++) {
-		bool is_shown = command != NULL ? names_flag(command, flag->name)
-						: !is_of_some_command(script->program, flag->name);
+		bool is_shown = command != NULL ? command_line_names_flag(command, flag)
+						: command_line_is_for_all(script->program, flag);
 		if (!is_shown)
 			continue;
 		flag_make(script->program, flag, &made);

@@ -75,6 +75,8 @@ static enum err put_commands(const struct cli_program *program, struct buf *out)
 	for (size_t i = 0; i < program->num_commands; i++) {
 		const struct cli_command *command = &program->commands[i];
 		RETURN_IF_ERR(put_item(command->words, command->arguments, command->help, out));
+		if (command->also != NULL)
+			RETURN_IF_ERR(put_line("Also takes ", command->also, ".\n", out));
 	}
 	return ERR_NONE;
 }
