@@ -128,6 +128,32 @@ static json_t *why_json(const struct why *why)
 		why->got, "fix", why->fix);
 }
 
+#define FLEET_FIX "`handfast status` names them and their conditions; then `handfast check` beside each"
+
+/* Of the sidecars that report it to this control plane. False: none is not ready or degraded. */
+static bool fleet_is_bad(const Handfast__V1__StatusResponse *status, char out[TEXT_MAX])
+{
+	size_t num_reported = 0, num_not_ready = 0, num_degraded = 0;
+	for (size_t i = 0; i < status->n_svid_holders; i++) {
+		const Handfast__V1__SidecarHealth *health = status->svid_holders[i]->health;
+		num_reported += health != NULL;
+		num_not_ready += health != NULL && !health->ready;
+		num_degraded += health != NULL && health->ready && health->conditions != 0;
+	}
+	(void)snprintf(out, TEXT_MAX, "of %zu connected sidecars that report it %zu are not ready and %zu degraded",
+		num_reported, num_not_ready, num_degraded);
+	return num_not_ready + num_degraded > 0;
+}
+
+static void add_condition(
+	const struct command_line *line, const char *name, const char *detail, const char *fix, json_t *out)
+{
+	json_array_append_new(out,
+		json_pack("{s:s, s:s, s:s, s:s}", "name", name, "level", "degraded", "detail", detail, "fix", fix));
+	if (!line->json)
+		printf("  %-9s %s: %s; %s\n", "degraded", name, detail, fix);
+}
+
 static void report_control(
 	const struct command_line *line, const Handfast__V1__StatusResponse *status, const struct ends *ends)
 {
@@ -140,11 +166,10 @@ static void report_control(
 		show_bytes(pb_span(one->name), name, sizeof name);
 		show_bytes(pb_span(one->detail), detail, sizeof detail);
 		show_bytes(pb_span(one->fix), fix, sizeof fix);
-		json_array_append_new(conditions, json_pack("{s:s, s:s, s:s, s:s}", "name", name, "level", "degraded",
-							  "detail", detail, "fix", fix));
-		if (!line->json)
-			printf("  %-9s %s: %s; %s\n", "degraded", name, detail, fix);
+		add_condition(line, name, detail, fix, conditions);
 	}
+	if (fleet_is_bad(status, detail))
+		add_condition(line, "sidecars", detail, FLEET_FIX, conditions);
 	if (line->json)
 		show_json(json_pack("{s:s, s:b, s:o, s:O, s:o*}", "checked", "control plane", "ready", true,
 			"conditions", conditions, "certificates", ends->rows, "sidecar",
@@ -172,7 +197,8 @@ static enum cli_exit check_control_plane(struct command_line *line, struct ends 
 			one->not_after_ms / 1000);
 	}
 	report_control(line, status, ends);
-	return status->n_conditions == 0 && ends->num_ending == 0 ? CLI_DONE : CLI_REFUSED;
+	bool is_well = status->n_conditions == 0 && ends->num_ending == 0 && !fleet_is_bad(status, kind);
+	return is_well ? CLI_DONE : CLI_REFUSED;
 }
 
 /* --- which of them --- */

@@ -1,6 +1,7 @@
 /* status: the state of the control plane, or that of a pod's sidecar. */
 #include "base/core/addr.h"
 #include "base/core/mem.h"
+#include "base/core/sidecar_health.h"
 #include "base/pb/unpack.h"
 #include "cli/call.h"
 #include "cli/commands.h"
@@ -19,6 +20,26 @@ static void address(const Handfast__V1__SocketAddress *from, char out[ADDR_TEXT_
 		snprintf(out, ADDR_TEXT_MAX, "?");
 }
 
+static struct sidecar_health health_of(const Handfast__V1__SvidHolder *svid_holder)
+{
+	const Handfast__V1__SidecarHealth *health = svid_holder->health;
+	return health == NULL ? (struct sidecar_health){0}
+			      : (struct sidecar_health){true, health->ready, health->conditions};
+}
+
+/* ready: null where it has not been reported. */
+static void add_health(json_t *row, const Handfast__V1__SvidHolder *svid_holder)
+{
+	const struct sidecar_health health = health_of(svid_holder);
+	char name[SIDECAR_HEALTH_NAME_MAX];
+	json_t *names = json_array();
+	for (unsigned bit = 0; bit < SIDECAR_HEALTH_CONDITIONS_MAX; bit++)
+		if ((health.conditions >> bit & 1) != 0)
+			json_array_append_new(names, json_string(sidecar_health_name(bit, name)));
+	json_object_set_new(row, "ready", health.is_reported ? json_boolean(health.is_ready) : json_null());
+	json_object_set_new(row, "conditions", names);
+}
+
 static json_t *svid_holder_json(const Handfast__V1__SvidHolder *svid_holder)
 {
 	char id[2304], key[80], serial[64], until[32], release[128], text[ADDR_TEXT_MAX];
@@ -30,12 +51,14 @@ static json_t *svid_holder_json(const Handfast__V1__SvidHolder *svid_holder)
 		address(svid_holder->addresses[i], text);
 		json_array_append_new(addresses, json_string(text));
 	}
-	return json_pack("{s:s, s:s, s:o, s:b, s:b, s:b, s:b, s:s, s:s, s:I, s:s}", "id",
+	json_t *row = json_pack("{s:s, s:s, s:o, s:b, s:b, s:b, s:b, s:s, s:s, s:I, s:s}", "id",
 		show_bytes(pb_span(svid_holder->id), id, sizeof id), "attestation_key_sha256", key, "addresses",
 		addresses, "connected", svid_holder->connected, "banned", svid_holder->banned, "copied",
 		svid_holder->copied, "draining", svid_holder->draining, "svid_not_after", until, "svid_serial", serial,
 		"acked_epoch", (json_int_t)(svid_holder->acked == NULL ? 0 : svid_holder->acked->counter), "release",
 		show_bytes(pb_span(svid_holder->release), release, sizeof release));
+	add_health(row, svid_holder);
+	return row;
 }
 
 static json_t *authority_json(const Handfast__V1__Authority *authority)
@@ -111,12 +134,14 @@ static void show_other_release(const Handfast__V1__SvidHolder *svid_holder, cons
 
 static void show_svid_holder(const Handfast__V1__SvidHolder *svid_holder, const Handfast__V1__StatusResponse *status)
 {
-	char id[2304], until[32], key[80], serial[64], text[ADDR_TEXT_MAX];
+	char id[2304], until[32], key[80], serial[64], text[ADDR_TEXT_MAX], bad[SIDECAR_HEALTH_TEXT_MAX];
+	const struct sidecar_health health = health_of(svid_holder);
 	show_time(svid_holder->svid_not_after_ms, until);
 	show_hex(pb_span(svid_holder->attestation_key_sha256), key, sizeof key);
 	show_hex(pb_span(svid_holder->svid_serial), serial, sizeof serial);
-	printf("  %s  %s%s%s%s  SVID until %s  ", show_bytes(pb_span(svid_holder->id), id, sizeof id),
-		svid_holder->connected ? "connected" : "away", svid_holder->draining ? ", DRAINING" : "",
+	printf("  %s  %s%s%s%s%s%s  SVID until %s  ", show_bytes(pb_span(svid_holder->id), id, sizeof id),
+		svid_holder->connected ? "connected" : "away", sidecar_health_is_bad(&health) ? ", " : "",
+		sidecar_health_text(&health, bad), svid_holder->draining ? ", DRAINING" : "",
 		svid_holder->banned ? ", BANNED" : "", svid_holder->copied ? ", COPIED STATE" : "", until);
 	show_other_release(svid_holder, status);
 	if (serial[0] != '\0')

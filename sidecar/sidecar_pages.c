@@ -233,6 +233,7 @@ static void set_gauges(struct loop_timer *timer)
 	sidecar_kept_poll(sidecar);
 	sidecar_lists_poll(sidecar);
 	sidecar_peers_poll(sidecar);
+	sidecar_health_poll(sidecar);
 	worker_gather_totals(sidecar->workers, sidecar->num_workers, sidecar->loop, on_gauge_totals, sidecar);
 	forget_start(sidecar);
 	loop_timer_start(sidecar->loop, &sidecar->gauges, GAUGES_MS, set_gauges);

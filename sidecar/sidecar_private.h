@@ -165,6 +165,8 @@ enum err sidecar_put_certificates(const struct sidecar *sidecar, struct buf *out
 /* sidecar_peers.c */
 void sidecar_peers_poll(struct sidecar *sidecar);                          /* about once per second */
 bool sidecar_port_is_strict(const struct sidecar *sidecar, uint16_t port); /* false also before there is a policy */
+/* sidecar_health.c */
+void sidecar_health_poll(struct sidecar *sidecar); /* about once per second */
 /* sidecar_lists.c */
 void sidecar_lists_poll(struct sidecar *sidecar); /* about once per second */
 #define SIDECAR_LISTS_FIX "let the certificate authority publish new lists; what a list names stays refused"

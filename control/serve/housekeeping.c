@@ -1,6 +1,7 @@
 /* Periodic work: finding copies of state folders, and removing records that are of no more use. */
 #include "base/core/log.h"
 #include "base/core/mem.h"
+#include "base/core/sidecar_health.h"
 #include "control/registry/revocations.h"
 #include "control/serve/copies.h"
 #include "control/serve/serve_private.h"
@@ -75,6 +76,39 @@ static void check_for_copies(struct serve *serve)
 	mem_free(search.places);
 }
 
+/* --- what sidecars report of themselves --- */
+
+/* Rows of metrics.def in the order of their bits. */
+#define CONDITION(symbol, bit, name)                                                                                   \
+	_Static_assert(CONTROL_SIDECARS_##symbol == CONTROL_SIDECARS_NO_IDENTITY + (bit)-1, "a row of its own");
+#include "base/core/sidecar_conditions.def"
+#undef CONDITION
+
+enum { CONDITIONS_NUM = CONTROL_SIDECARS_CLOCK_DIFFERS - CONTROL_SIDECARS_NO_IDENTITY + 1 };
+
+struct health_count {
+	uint32_t num_not_ready, of_condition[CONDITIONS_NUM];
+};
+
+static void count_health(void *arg, const struct identity_view *view)
+{
+	struct health_count *count = arg;
+	if (!view->answers_trust || !sidecar_health_is_bad(view->health))
+		return;
+	count->num_not_ready += !view->health->is_ready;
+	for (size_t i = 0; i < CONDITIONS_NUM; i++)
+		count->of_condition[i] += (view->health->conditions >> (i + 1) & 1) != 0;
+}
+
+static void count_all_health(const struct serve *serve)
+{
+	struct health_count count = {0};
+	identity_each(serve, count_health, &count);
+	metric_set(serve->options.metrics, CONTROL_SIDECARS_NOT_READY, count.num_not_ready);
+	for (unsigned i = 0; i < CONDITIONS_NUM; i++)
+		metric_set(serve->options.metrics, CONTROL_SIDECARS_NO_IDENTITY + i, count.of_condition[i]);
+}
+
 /* Removing an attestation key is final: its sidecar then needs a new token. So the clock must have run steadily for a
  * while: not right after a start, when the host may not have its time yet, and not right after a step or a suspend,
  * when the sidecars have not yet been able to reconnect. */
@@ -117,6 +151,7 @@ void housekeeping_poll(struct serve *serve)
 	uint64_t now_ms = loop_now_ms(serve->options.loop);
 	if (now_ms >= serve->copies_due_ms) {
 		check_for_copies(serve);
+		count_all_health(serve);
 		serve->copies_due_ms = now_ms + COPIES_EACH_MS;
 	}
 	if (now_ms >= serve->acks_due_ms) {

@@ -174,7 +174,7 @@ static enum err renew(struct identity_stream *stream, struct identity_up *up, st
 
 /* --- messages --- */
 
-/* Again whenever the sidecar begins to drain. */
+/* Again whenever the sidecar begins to drain, and when its health changes: what it reports is of its own row alone. */
 static enum err hello(struct identity_stream *stream, const struct identity_up *up, struct why *why)
 {
 	if (up->protocol_version != 1)
@@ -186,6 +186,7 @@ static enum err hello(struct identity_stream *stream, const struct identity_up *
 			serve_count(stream->serve, CONTROL_OUTSIDE_MESH);
 	stream->has_hello = true;
 	stream->proves_claims = up->proves_claims;
+	stream->health = up->health;
 	CHECK(up->release.len < sizeof stream->release); /* identity_up_parse() cuts it */
 	if (up->release.len > 0)
 		memcpy(stream->release, up->release.ptr, up->release.len);
@@ -372,6 +373,7 @@ void identity_each(const struct serve *serve, identity_view_fn *each, void *arg)
 			.release = stream->release,
 			.holds_address = stream->holds_address,
 			.is_draining = stream->is_draining,
+			.health = &stream->health,
 			.since_ms = stream->since_ms,
 			.is_copied = &stream->is_copied,
 			.report = buf_span(&stream->report),

@@ -23,6 +23,7 @@ struct identity_stream {
 	bool is_copied;
 	struct epoch acked;
 	char release[65];
+	struct sidecar_health health;
 	struct list renewals; /* under way */
 	struct buf report;    /* the last message with one, as it came; empty: none, or it gave way */
 	struct share report_share;

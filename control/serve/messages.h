@@ -2,6 +2,7 @@
  * code. Pure. */
 #pragma once
 
+#include "base/core/sidecar_health.h"
 #include "control/attest/attest.h"
 #include "control/serve/trust.h"
 
@@ -25,11 +26,12 @@ enum identity_kind { IDENTITY_HELLO, IDENTITY_RENEW, IDENTITY_ACK, IDENTITY_CLAI
 struct identity_up { /* IdentityUp; spans live in the arena */
 	struct pb_arena *arena;
 	enum identity_kind kind;
-	uint32_t protocol_version;   /* hello */
-	struct span release;         /* hello */
-	bool is_draining;            /* hello */
-	uint32_t zone;               /* hello; 0: none */
-	struct ip_addr addresses[2]; /* hello; of the sidecar's host */
+	uint32_t protocol_version;    /* hello */
+	struct span release;          /* hello */
+	bool is_draining;             /* hello */
+	struct sidecar_health health; /* hello */
+	uint32_t zone;                /* hello; 0: none */
+	struct ip_addr addresses[2];  /* hello; of the sidecar's host */
 	size_t num_addresses;
 	bool proves_claims;                 /* hello */
 	struct span attestation_key, proof; /* claim; empty: none */

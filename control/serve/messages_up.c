@@ -125,6 +125,8 @@ static enum err read_identity(const Handfast__V1__IdentityUp *message, struct id
 		up->kind = IDENTITY_HELLO;
 		up->is_draining = message->draining;
 		up->zone = message->zone;
+		if (message->health != NULL)
+			up->health = (struct sidecar_health){true, message->health->ready, message->health->conditions};
 		up->proves_claims = has_feature(message->hello, SPAN_LITERAL(FEATURE_CLAIM_PROOF));
 		read_hello(message->hello, &up->protocol_version, &up->release);
 		return read_addresses(message, up, why);

@@ -125,6 +125,7 @@ enum err release_answer_encode(bool was_held, bool was_connected, struct buf *ou
 struct svid_holder_message {
 	Handfast__V1__SvidHolder svid_holder;
 	Handfast__V1__Epoch acked;
+	Handfast__V1__SidecarHealth health;
 	Handfast__V1__SocketAddress addresses[STATUS_ADDRESSES_MAX], *address_list[STATUS_ADDRESSES_MAX];
 };
 
@@ -157,6 +158,10 @@ static void fill_svid_holder(const struct status_svid_holder *from, struct svid_
 	out->svid_holder.banned = from->is_banned;
 	out->svid_holder.copied = from->is_copied;
 	out->svid_holder.draining = from->is_draining;
+	handfast__v1__sidecar_health__init(&out->health);
+	out->health.ready = from->health.is_ready;
+	out->health.conditions = from->health.conditions;
+	out->svid_holder.health = from->health.is_reported ? &out->health : NULL;
 	out->svid_holder.release = pb_bytes(span_of_str(from->release));
 }
 

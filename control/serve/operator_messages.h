@@ -1,6 +1,7 @@
 /* Operator messages as plain structs; the only file of the control plane that uses their generated code. Pure. */
 #pragma once
 
+#include "base/core/sidecar_health.h"
 #include "certs/bundle.h"
 #include "control/attest/attest.h"
 #include "control/attest/join_token.h"
@@ -72,6 +73,7 @@ struct status_svid_holder {
 	struct ip_addr addresses[STATUS_ADDRESSES_MAX];
 	size_t num_addresses;
 	bool is_connected, is_banned, is_copied, is_draining;
+	struct sidecar_health health;
 	int64_t not_after_ms;
 	struct span serial;
 	struct epoch acked;

@@ -160,6 +160,7 @@ static void add_pod(struct gathering *all, const struct identity_view *view)
 		.acked = view->acked,
 		.release = view->release,
 		.is_draining = view->is_draining,
+		.health = *view->health,
 		.addresses = {sidecar->source},
 		.num_addresses = 1};
 	if (sidecar->has_svid_holder)
@@ -176,6 +177,7 @@ static void add_to_row(struct status_svid_holder *row, const struct identity_vie
 	row->acked = view->acked;
 	row->release = view->release;
 	row->is_draining = view->is_draining;
+	row->health = *view->health;
 	if (sidecar->leaf.len == 0 || sidecar->valid_until_s * 1000 < row->not_after_ms)
 		return;
 	row->serial = span_of(sidecar->leaf.bytes, sidecar->leaf.len); /* a full disk keeps it from the record */

@@ -29,10 +29,12 @@ static json_t *addresses_json(const struct status_svid_holder *row)
 
 static json_t *sidecar_json(const struct status_svid_holder *row)
 {
-	return json_pack("{s:o, s:o, s:o, s:b, s:b, s:b, s:b, s:I}", "id", text_of(row->id), "release",
+	char health[SIDECAR_HEALTH_TEXT_MAX];
+	return json_pack("{s:o, s:o, s:o, s:b, s:b, s:b, s:b, s:s, s:b, s:I}", "id", text_of(row->id), "release",
 		text_of(row->release), "addresses", addresses_json(row), "connected", row->is_connected, "banned",
-		row->is_banned, "copied", row->is_copied, "draining", row->is_draining, "ends_ms",
-		(json_int_t)row->not_after_ms);
+		row->is_banned, "copied", row->is_copied, "draining", row->is_draining, "health",
+		sidecar_health_text(&row->health, health), "not_ready",
+		row->health.is_reported && !row->health.is_ready, "ends_ms", (json_int_t)row->not_after_ms);
 }
 
 static void add_sidecars(const struct status *status, bool is_connected, struct fair_rows *rows, json_t *list)

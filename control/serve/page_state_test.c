@@ -39,6 +39,28 @@ static void send_report(struct rpc_call *stream, struct span text)
 	assert_int_equal(rpc_call_send(stream, buf_span(&message)), ERR_NONE);
 }
 
+/* A hello with this health, and a confirmation, which makes this stream the one that stands for its sidecar. */
+static void send_health(struct rpc_call *stream, bool is_ready, uint64_t conditions)
+{
+	Handfast__V1__IdentityUp up = HANDFAST__V1__IDENTITY_UP__INIT, second = HANDFAST__V1__IDENTITY_UP__INIT;
+	Handfast__V1__Hello hello = HANDFAST__V1__HELLO__INIT;
+	Handfast__V1__SidecarHealth health = HANDFAST__V1__SIDECAR_HEALTH__INIT;
+	Handfast__V1__TrustAck ack = HANDFAST__V1__TRUST_ACK__INIT;
+	_cleanup_(buf_done) struct buf message = BUF_INIT(256), confirmation = BUF_INIT(256);
+	hello.protocol_version = 1;
+	health.ready = is_ready;
+	health.conditions = conditions;
+	up.kind_case = HANDFAST__V1__IDENTITY_UP__KIND_HELLO;
+	up.hello = &hello;
+	up.health = &health;
+	second.kind_case = HANDFAST__V1__IDENTITY_UP__KIND_ACK;
+	second.ack = &ack;
+	assert_int_equal(pb_pack(&up.base, &message), ERR_NONE);
+	assert_int_equal(pb_pack(&second.base, &confirmation), ERR_NONE);
+	assert_int_equal(rpc_call_send(stream, buf_span(&message)), ERR_NONE);
+	assert_int_equal(rpc_call_send(stream, buf_span(&confirmation)), ERR_NONE);
+}
+
 static json_int_t number_of(const json_t *page, const char *name)
 {
 	return json_integer_value(json_object_get(page, name));
@@ -116,6 +138,29 @@ static void D40_a_report_that_is_too_large_is_counted(void **state)
 	json_decref(page);
 }
 
+/* The last report counts, whatever its bits are; without one there is none. */
+static void D40_the_health_that_a_sidecar_reports_is_in_its_row(void **state)
+{
+	struct world *world = *state;
+	_cleanup_(buf_done) struct buf shown = BUF_INIT(1u << 20);
+	world_enroll(world);
+	world_connect(world);
+	struct rpc_call *stream = world_open_stream(world);
+	send_health(stream, true, 1ULL << 9);
+	send_health(stream, false, UINT64_MAX);
+	send_report(stream, SPAN_LITERAL("denied"));
+	json_t *page = wait_for_page(world, 1, &shown);
+	const json_t *rows = json_object_get(page, "sidecars");
+	assert_int_equal(json_array_size(rows), 1);
+	const json_t *row = json_array_get(rows, 0);
+	const char *health = json_string_value(json_object_get(row, "health"));
+	assert_non_null(health);
+	assert_int_equal(strncmp(health, "not ready: condition_0 + no_identity + ", 39), 0);
+	assert_non_null(strstr(health, " + condition_63"));
+	assert_true(json_is_true(json_object_get(row, "not_ready")));
+	json_decref(page);
+}
+
 int main(int argc, char **argv)
 {
 	if (argc > 1 && strcmp(argv[1], SIGNER_COMMAND) == 0)
@@ -124,6 +169,7 @@ int main(int argc, char **argv)
 		WORLD_TEST(D40_an_identity_with_many_streams_has_few_rows_and_the_others_are_counted),
 		WORLD_TEST(D40_control_bytes_and_long_texts_do_not_grow),
 		WORLD_TEST(D40_a_report_that_is_too_large_is_counted),
+		WORLD_TEST(D40_the_health_that_a_sidecar_reports_is_in_its_row),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

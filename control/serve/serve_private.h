@@ -210,6 +210,7 @@ struct identity_view {                         /* for status */
 	struct epoch acked;
 	const char *release;
 	bool holds_address, is_draining;
+	const struct sidecar_health *health;
 	uint64_t since_ms;
 	bool *is_copied;    /* another sidecar uses its key (copies.h) */
 	bool answers_trust; /* and no later one of its connection does; false for the address of the other family */

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "base/core/loop.h"
+#include "base/core/sidecar_health.h"
 #include "base/rpc/rpc_client.h"
 #include "base/tls/tls_context.h"
 #include "certs/credentials.h"
@@ -76,5 +77,7 @@ void identity_client_keep_now(struct identity_client *client);
 /* The workload is about to end: callers get other endpoints of its services. Its claims stay. Lasts until the process
  * ends. */
 void identity_client_drain(struct identity_client *client);
+/* Reported over the identity stream when it changes, at most once per 5 s. */
+void identity_client_set_health(struct identity_client *client, const struct sidecar_health *health);
 /* Releases all addresses of this sidecar until the process ends. Only by an explicit command, never at SIGTERM. */
 void identity_client_release_address(struct identity_client *client);

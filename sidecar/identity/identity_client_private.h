@@ -77,7 +77,9 @@ struct identity_client {
 		other; /* claims this host's address of the family that the stream does not use; NULL: not configured */
 	bool is_released;
 	bool is_draining;
-	uint32_t report_each_s; /* as the control plane of this stream wants it */
+	struct sidecar_health health, shown_health; /* now; as the last hello had it */
+	uint64_t health_due_ms;                     /* not before, another hello for it */
+	uint32_t report_each_s;                     /* as the control plane of this stream wants it */
 	struct why last_failure;
 };
 

@@ -5,7 +5,14 @@
 
 #define COMPONENT "identity"
 
-enum { MESSAGE_UP_MAX = 65536, ANSWER_MS = 5000, ANSWER_MIN_MS = 1000, PROBE_MS = 600, WITHDRAWN_SPREAD_MS = 500 };
+enum {
+	MESSAGE_UP_MAX = 65536,
+	HEALTH_EACH_MS = 5000,
+	ANSWER_MS = 5000,
+	ANSWER_MIN_MS = 1000,
+	PROBE_MS = 600,
+	WITHDRAWN_SPREAD_MS = 500
+};
 
 /* A stream that accepts no message has failed: the server does not read, or the stream has ended. */
 static void send_up(struct identity_client *client, enum err encoded, struct span message)
@@ -209,8 +216,12 @@ static const struct rpc_call_handlers handlers = {.on_message = on_message, .on_
 static void send_hello(struct identity_client *client)
 {
 	_cleanup_(buf_done) struct buf message = BUF_INIT(MESSAGE_UP_MAX);
-	struct hello hello = {
-		.release = client->options.release, .is_draining = client->is_draining, .zone = client->options.zone};
+	struct hello hello = {.release = client->options.release,
+		.is_draining = client->is_draining,
+		.zone = client->options.zone,
+		.health = client->health};
+	client->shown_health = client->health;
+	client->health_due_ms = loop_now_ms(client->options.loop) + HEALTH_EACH_MS;
 	if (client->options.own_addresses != NULL)
 		hello.num_addresses = client->options.own_addresses(hello.addresses);
 	enum err err = message_hello_encode(&hello, &message);
@@ -251,6 +262,14 @@ void identity_client_drain(struct identity_client *client)
 		send_hello(client);
 	if (client->other != NULL)
 		address_claim_drain(client->other);
+}
+
+void identity_client_set_health(struct identity_client *client, const struct sidecar_health *health)
+{
+	client->health = *health;
+	if (client->state == IDENTITY_TRUSTED && !sidecar_health_eq(health, &client->shown_health) &&
+		loop_now_ms(client->options.loop) >= client->health_due_ms)
+		send_hello(client);
 }
 
 uint32_t identity_client_report_each_s(const struct identity_client *client)

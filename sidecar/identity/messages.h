@@ -4,6 +4,7 @@
 #pragma once
 
 #include "base/core/addr.h"
+#include "base/core/sidecar_health.h"
 #include "certs/bundle.h"
 #include "certs/svid.h"
 #include "sidecar/identity/state_folder.h"
@@ -49,7 +50,8 @@ struct hello {
 	bool is_draining; /* sent again when it changes */
 	uint32_t zone;    /* of this host (base/core/zone.h); 0: none */
 	struct ip_addr addresses[2];
-	size_t num_addresses; /* of this host, one per family */
+	size_t num_addresses;         /* of this host, one per family */
+	struct sidecar_health health; /* sent again when it changes */
 };
 enum err message_hello_encode(const struct hello *hello, struct buf *out) _must_use_;
 enum err message_renew_encode(const struct certificate_request *request, struct buf *out) _must_use_;

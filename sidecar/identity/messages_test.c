@@ -278,6 +278,27 @@ static void finding_p13_hello_has_the_addresses_of_the_host(_unused_ void **stat
 	assert_int_equal(message->zone, 7);
 }
 
+static void hello_has_the_health_once_it_is_known(_unused_ void **state)
+{
+	_cleanup_(buf_done) struct buf bytes = BUF_INIT(4096);
+	_cleanup_(pb_arena_freep) struct pb_arena *arena = NULL, *second = NULL;
+	ProtobufCMessage *read;
+	struct hello hello = {.release = "1.2.3"};
+	assert_int_equal(message_hello_encode(&hello, &bytes), ERR_NONE);
+	assert_int_equal(
+		pb_unpack(&handfast__v1__identity_up__descriptor, buf_span(&bytes), &arena, &read, NULL), ERR_NONE);
+	assert_null(((const Handfast__V1__IdentityUp *)read)->health);
+	hello.health = (struct sidecar_health){.is_reported = true, .is_ready = true, .conditions = 1ULL << 63};
+	buf_clear(&bytes);
+	assert_int_equal(message_hello_encode(&hello, &bytes), ERR_NONE);
+	assert_int_equal(
+		pb_unpack(&handfast__v1__identity_up__descriptor, buf_span(&bytes), &second, &read, NULL), ERR_NONE);
+	const Handfast__V1__SidecarHealth *health = ((const Handfast__V1__IdentityUp *)read)->health;
+	assert_non_null(health);
+	assert_true(health->ready);
+	assert_true(health->conditions == 1ULL << 63);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -290,6 +311,7 @@ int main(void)
 		cmocka_unit_test(a_renewal_without_an_svid_is_a_refusal_with_a_reason),
 		cmocka_unit_test(a_join_token_is_sent_as_bytes),
 		cmocka_unit_test(finding_p13_hello_has_the_addresses_of_the_host),
+		cmocka_unit_test(hello_has_the_health_once_it_is_known),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

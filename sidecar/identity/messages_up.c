@@ -109,6 +109,10 @@ enum err message_hello_encode(const struct hello *from, struct buf *out)
 	up.zone = from->zone;
 	up.addresses = addresses;
 	up.n_addresses = from->num_addresses;
+	Handfast__V1__SidecarHealth health = HANDFAST__V1__SIDECAR_HEALTH__INIT;
+	health.ready = from->health.is_ready;
+	health.conditions = from->health.conditions;
+	up.health = from->health.is_reported ? &health : NULL;
 	return pb_pack(&up.base, out);
 }
 

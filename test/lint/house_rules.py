@@ -259,6 +259,7 @@ TESTED_ELSEWHERE = {
     "sidecar/worker/worker_set_aside.c": "test/integration/324_the_zones_of_endpoints_are_shown.py",
     "cli/confine.c": "test/integration/343_forbidden_calls_are_refused.py",
     "sidecar/sidecar_conditions.c": "test/integration/374_a_release_is_shown.py",
+    "sidecar/sidecar_health.c": "test/integration/375_the_health_of_sidecars_is_shown.py",
     "sidecar/sidecar_confine.c": "test/integration/174_system_calls_are_restricted_to_a_list.py",
     "sidecar/sidecar_hand_over.c": "test/integration/340_a_sidecar_is_upgraded_in_place.py",
     "sidecar/sidecar_formers.c": "test/integration/372_a_former_process_keeps_to_changed_modes.py",
