@@ -55,8 +55,6 @@ static void add_probes(struct injection *injection, size_t sidecar, const json_t
 		inject_put(injection, "replace", joined, "/spec/initContainers/%zu/env/%zu/value", sidecar, i);
 		return;
 	}
-	if (!json_is_array(env))
-		inject_put(injection, "add", json_array(), "/spec/initContainers/%zu/env", sidecar);
 	inject_put(injection, "add",
 		json_pack("{s:s, s:s}", "name", INJECT_PROBES, "value", buf_cstr(&injection->probes)),
 		"/spec/initContainers/%zu/env/-", sidecar);
@@ -119,6 +117,9 @@ static void repair(struct injection *injection)
 	if (!inject_has_mark(injection))
 		mark(injection);
 	repair_restart_policy(injection, sidecar, container);
+	if (!json_is_array(json_object_get(container, "env"))) /* once, before what is added to it */
+		inject_put(injection, "add", json_array(), "/spec/initContainers/%zu/env", sidecar);
+	inject_refresh_wants(injection, sidecar);
 	refresh_env(injection, sidecar, container);
 	add_probes(injection, sidecar, container);
 	inject_repair_workload_api(injection, sidecar, container);

@@ -34,7 +34,7 @@ static const struct want {
 	enum want_kind kind;
 	size_t offset; /* of the member in struct inject_wants */
 } wants[] = {
-#define ANNOTATION(name, member, kind) {name, kind, offsetof(struct inject_wants, member)},
+#define ANNOTATION(name, member, kind, again, target) {name, kind, offsetof(struct inject_wants, member)},
 #include "control/kube/annotations.def"
 #undef ANNOTATION
 };

@@ -1,6 +1,5 @@
 /* What a pod is given: the sidecar, the init container that writes the interception rules, and the sidecar's volumes.
  * The sidecar alone fits the PodSecurity level `restricted`, except in the mode tproxy. */
-#include "base/core/mem.h"
 #include "control/kube/inject_private.h"
 #include <stdio.h>
 #include <string.h>
@@ -22,20 +21,6 @@ void inject_put_env(json_t *env, const char *name, const char *value)
 		CHECK(json_array_append_new(env, json_pack("{s:s, s:s}", "name", name, "value", value)) == 0);
 }
 
-/* Without the spaces that annotations may have. */
-static void put_list(json_t *env, const char *name, const char *list)
-{
-	if (list == NULL)
-		return;
-	_cleanup_(mem_freep) char *packed = mem_strdup(list);
-	char *end = packed;
-	for (const char *at = list; *at != '\0'; at++)
-		if (*at != ' ')
-			*end++ = *at;
-	*end = '\0';
-	inject_put_env(env, name, packed);
-}
-
 /* Ends before kubelet kills it. At its SIGTERM the workload has ended already. */
 static void put_drain(const struct injection *injection, json_t *env)
 {
@@ -46,8 +31,7 @@ static void put_drain(const struct injection *injection, json_t *env)
 	deadline = deadline < 1 ? 1 : deadline > DRAIN_DEADLINE_MAX_S ? DRAIN_DEADLINE_MAX_S : deadline;
 	snprintf(text, sizeof(text), "%ds", (int)deadline);
 	inject_put_env(env, "HANDFAST_SIDECAR_DRAIN_MINIMUM", "0s");
-	inject_put_env(env, "HANDFAST_SIDECAR_DRAIN_DEADLINE",
-		injection->wants.drain_deadline != NULL ? injection->wants.drain_deadline : text);
+	inject_put_env(env, "HANDFAST_SIDECAR_DRAIN_DEADLINE", injection->wants.drain_deadline != NULL ? NULL : text);
 }
 
 static json_t *sidecar_env(const struct injection *injection)
@@ -66,12 +50,7 @@ static json_t *sidecar_env(const struct injection *injection)
 	inject_put_env(env, "HANDFAST_SIDECAR_STATE_DIR", "/var/lib/handfast-sidecar/state");
 	put_drain(injection, env);
 	inject_put_interception(injection, env, INJECT_INTERCEPTION);
-	inject_put_env(env, "HANDFAST_SIDECAR_INBOUND_MODE", injection->wants.inbound_mode);
-	inject_put_env(env, "HANDFAST_SIDECAR_OUTBOUND_MODE", injection->wants.outbound_mode);
-	inject_put_env(env, "HANDFAST_SIDECAR_OUTBOUND_PREFER_ZONE", injection->wants.prefer_zone);
-	inject_put_env(env, "HANDFAST_SIDECAR_LIMITS_PER_ENDPOINT", injection->wants.endpoint_connections);
-	inject_put_env(env, "HANDFAST_SIDECAR_LOG_LEVEL", injection->wants.log_level);
-	inject_put_env(env, "HANDFAST_SIDECAR_ACCESS_LOG", injection->wants.access_log);
+	inject_put_sidecar_wants(injection, env);
 	if (buf_len(&probes) > 0)
 		CHECK(json_array_append_new(env, json_pack("{s:s, s:s%}", "name", INJECT_PROBES, "value",
 							 buf_span(&probes).ptr, buf_len(&probes))) == 0);
@@ -155,12 +134,9 @@ json_t *inject_sidecar_container(const struct injection *injection)
 
 json_t *inject_init_container(const struct injection *injection)
 {
-	const struct inject_wants *wants = &injection->wants;
 	json_t *env = json_array();
 	inject_put_interception(injection, env, "HANDFAST_INIT_MODE");
-	put_list(env, "HANDFAST_INIT_EXCLUDE_INBOUND_PORTS", wants->exclude_inbound_ports);
-	put_list(env, "HANDFAST_INIT_EXCLUDE_OUTBOUND_PORTS", wants->exclude_outbound_ports);
-	put_list(env, "HANDFAST_INIT_EXCLUDE_OUTBOUND_NETWORKS", wants->exclude_outbound_networks);
+	inject_put_init_wants(injection, env);
 	json_t *security = json_pack("{s:i, s:i, s:b, s:b, s:b, s:{s:[s], s:[s]}, s:{s:s}}", "runAsUser", 0,
 		"runAsGroup", 0, "runAsNonRoot", 0, "allowPrivilegeEscalation", 0, "readOnlyRootFilesystem", 1,
 		"capabilities", "drop", "ALL", "add", "NET_ADMIN", "seccompProfile", "type", "RuntimeDefault");

@@ -15,7 +15,7 @@
 
 /* The user's requests, from annotations; NULL: not given. Borrowed from the pod. */
 struct inject_wants {
-#define ANNOTATION(name, member, kind) const char *member;
+#define ANNOTATION(name, member, kind, again, target) const char *member;
 #include "control/kube/annotations.def"
 #undef ANNOTATION
 };
@@ -69,6 +69,10 @@ void inject_rewrite_probes(struct injection *injection);
 void inject_put_env(json_t *env, const char *name, const char *value); /* NULL: nothing */
 json_t *inject_sidecar_container(const struct injection *injection);
 json_t *inject_init_container(const struct injection *injection);
+/* inject_again.c: annotations as variables; those that a pod has got since it was injected */
+void inject_put_sidecar_wants(const struct injection *injection, json_t *env);
+void inject_put_init_wants(const struct injection *injection, json_t *env);
+void inject_refresh_wants(struct injection *injection, size_t sidecar);
 /* inject_workload.c: the Workload API for the user's containers, by annotation */
 bool inject_wants_workload_api(const struct injection *injection);
 void inject_share_workload_api(struct injection *injection);

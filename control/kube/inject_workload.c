@@ -41,7 +41,6 @@ static void append(struct injection *injection, const struct inject_container *a
 /* A pod that was copied from a cluster, and asks for it since. */
 void inject_repair_workload_api(struct injection *injection, size_t sidecar, const json_t *container)
 {
-	const struct inject_container at = {.container = container, .list = "initContainers", .index = sidecar};
 	json_t *env, *mounts, *item;
 	size_t i;
 	if (!inject_wants_workload_api(injection))
@@ -52,10 +51,12 @@ void inject_repair_workload_api(struct injection *injection, size_t sidecar, con
 	json_array_foreach(env, i, item)
 	{
 		if (!inject_has_item(json_object_get(container, "env"), "name", inject_text(item, "name")))
-			append(injection, &at, "env", json_incref(item));
+			inject_put(injection, "add", json_incref(item), "/spec/initContainers/%zu/env/-", sidecar);
 	}
 	if (!inject_has_item(json_object_get(container, "volumeMounts"), "mountPath", FOLDER))
-		append(injection, &at, "volumeMounts", json_incref(json_array_get(mounts, 0)));
+		append(injection,
+			&(struct inject_container){.container = container, .list = "initContainers", .index = sidecar},
+			"volumeMounts", json_incref(json_array_get(mounts, 0)));
 	json_decref(env);
 	json_decref(mounts);
 }
