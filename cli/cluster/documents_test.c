@@ -46,6 +46,24 @@ static void an_alias_is_what_it_repeats(_unused_ void **state)
 	is_read_as("a: &x [1]\nb: *x\n", "[{'a': [1], 'b': [1]}]");
 }
 
+static void json_is_read_as_json(_unused_ void **state)
+{
+	is_read_as(" {\"a\": \"\\ud83d\\ude00\"}\n", "[{'a': '\xf0\x9f\x98\x80'}]");
+	is_read_as("---\n{\"a\": \"\\ud83d\\ude00\"}\n---\n{\"b\": 1}\n{\"c\": 2}",
+		"[{'a': '\xf0\x9f\x98\x80'}, {'b': 1}, {'c': 2}]");
+	is_read_as("{a: yes, b: [x]}", "[{'a': true, 'b': ['x']}]"); /* no JSON, but YAML */
+	is_read_as("{\"a\": 1}\n---\nb: 2\n", "[{'a': 1}, {'b': 2}]");
+}
+
+static void tags_are_followed(_unused_ void **state)
+{
+	is_read_as("\xc3\xa4: x\na: !!str 123\nb: [!!str yes, ! 1, 123, !!int '7', !!int 8, !!bool yes, !!null '', "
+		   "!!float 1]\n"
+		   "c: &x !!str 5\nd: *x\ne: !!map {a: !!seq [1]}\n---\na: !!str 1\nb: 1\n",
+		"[{'\xc3\xa4': 'x', 'a': '123', 'b': ['yes', '1', 123, 7, 8, true, null, 1.0], 'c': '5', 'd': '5',"
+		" 'e': {'a': [1]}}, {'a': '1', 'b': 1}]");
+}
+
 static void is_refused(const char *text, enum err expected, const char *part)
 {
 	json_t *documents = NULL;
@@ -60,6 +78,34 @@ static void what_is_no_yaml_is_refused_with_its_line(_unused_ void **state)
 	is_refused("a: 1\nb: [", ERR_MALFORMED, "x.yaml, line ");
 	is_refused("a: 1\n<<: {b: 1}\n", ERR_UNSUPPORTED, "x.yaml, line 2");
 	is_refused("[1]: 2\n", ERR_UNSUPPORTED, "x.yaml, line 1");
+}
+
+static void a_tag_that_is_not_followed_is_refused(_unused_ void **state)
+{
+	is_refused("a: 1\nb: !!int x\n", ERR_UNSUPPORTED, "x.yaml, line 2");
+	is_refused("b: !!bool 1\n", ERR_UNSUPPORTED, "x.yaml, line 1");
+	is_refused("b: !!binary aGk=\n", ERR_UNSUPPORTED, "x.yaml, line 1");
+	is_refused("b: !own {a: 1}\n", ERR_UNSUPPORTED, "x.yaml, line 1");
+	is_refused("b: !!set [a]\n", ERR_UNSUPPORTED, "x.yaml, line 1");
+	is_refused("!!int 1: a\n", ERR_UNSUPPORTED, "x.yaml, line 1");
+}
+
+static void a_document_that_is_no_object_is_refused(_unused_ void **state)
+{
+	is_refused("just text\n", ERR_MALFORMED, "x.yaml, line 1: this document is no object");
+	is_refused("a: 1\n---\n- b\n", ERR_MALFORMED, "x.yaml, line 3: this document is no object");
+	is_refused("{\"a\": 1}\n\n[1]", ERR_MALFORMED, "x.yaml, line 3: this document is no object");
+	is_refused("7", ERR_MALFORMED, "no object");
+}
+
+static void json_has_the_same_limits(_unused_ void **state)
+{
+	char deep[700] = "{\"a\":";
+	size_t len = strlen(deep);
+	memset(deep + len, '[', 150);
+	memset(deep + len + 150, ']', 150);
+	deep[len + 300] = '}';
+	is_refused(deep, ERR_TOO_LARGE, "x.yaml, line 1");
 }
 
 static void aliases_that_multiply_are_refused(_unused_ void **state)
@@ -111,6 +157,11 @@ int main(void)
 		cmocka_unit_test(documents_are_read_and_empty_ones_left_out),
 		cmocka_unit_test(scalars_are_what_kubernetes_tools_read),
 		cmocka_unit_test(an_alias_is_what_it_repeats),
+		cmocka_unit_test(json_is_read_as_json),
+		cmocka_unit_test(tags_are_followed),
+		cmocka_unit_test(a_tag_that_is_not_followed_is_refused),
+		cmocka_unit_test(a_document_that_is_no_object_is_refused),
+		cmocka_unit_test(json_has_the_same_limits),
 		cmocka_unit_test(what_is_no_yaml_is_refused_with_its_line),
 		cmocka_unit_test(aliases_that_multiply_are_refused),
 		cmocka_unit_test(what_is_written_reads_the_same),

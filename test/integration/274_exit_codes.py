@@ -8,7 +8,7 @@ import json
 import os
 import re
 
-from handfast_harness import Mesh, StoryFailure, expect_eq, expect_in, identity_of
+from handfast_harness import Mesh, StoryFailure, expect, expect_eq, expect_in, identity_of
 
 
 def arrange(story):
@@ -152,6 +152,24 @@ def shows_that_the_end_of_an_audit_log_cannot_go_unseen(story):
     expect_eq(cut.returncode, 65, "the exit code of a cut file")
     expect_in("its end is missing", cut.stderr, "the failure")
     story.control.start()
+
+
+def shows_that_inject_reads_all_of_json_and_loses_no_document(story):
+    own = ("--control-address", "192.0.2.1:15012", "--root-sha256", "ab" * 32, "--sidecar-image", "s", "--init-image", "i")
+
+    def inject(text):
+        argv = [story.binary("handfast"), "inject", "--file", _file(story, "objects", text), *own, "--output", "json"]
+        return story.mesh.net.control.run(argv, check=False)
+    objects = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "x"}, "data": {"face": "\U0001f600", "number": "123"}}
+    as_yaml = "kind: ConfigMap\napiVersion: v1\nmetadata: {name: x}\ndata: {face: \U0001f600, number: !!str 123}\n"
+    for text in (json.dumps(objects), as_yaml):
+        made = inject(text)
+        expect_eq(made.returncode, 0, "exit code of %s: %s" % (text, made.stderr))
+        expect_eq(json.loads(made.stdout)["items"], [objects], "what is made of %s" % text)
+    for text in ("just text\n", as_yaml + "---\n- a\n", "[1]", "a: !!int x\n", "a: !own x\n"):
+        made = inject(text)
+        expect(made.returncode != 0, "%r is taken" % text)
+        expect_in("line ", made.stdout + made.stderr, "the failure of %r" % text)
 
 
 def shows_that_a_control_plane_that_cannot_start_ends_with_a_reason(story):
