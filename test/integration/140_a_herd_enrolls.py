@@ -8,6 +8,7 @@ repeated. What is withdrawn is withdrawn at every one of them within 2 s.
 Rows: I14, T7. Larger herds: `bench/control`."""
 
 import contextlib
+import json
 import os
 import shutil
 import tempfile
@@ -157,3 +158,20 @@ def shows_that_no_renewal_is_redone_when_a_command_follows(story):
     expect(story.herd.await_event("svid", 30), "not all have another certificate after 30 s")
     again = story.mesh.control.metrics()[attested] - before
     expect(again < NUM / 20, "%d sidecars attested again" % again)
+
+
+@needs_earlier
+def shows_sidecars_of_another_release_that_report_no_health(story):
+    """The simulated ones, which no sidecar's release has; those that are sidecars report that they are well."""
+    def others():
+        return [row["ready"] for row in _rows(story) if row["connected"] and row["release"] != "herd"]
+    wait_until("the health of the sidecars", lambda: others() == [True] * len(HOSTS), 15, 0.5)
+    herd = [row for row in _rows(story) if row["release"] == "herd"]
+    expect_eq([row for row in herd if (row["ready"], row["conditions"]) != (None, [])], [], "the health of simulated ones")
+    shown = story.mesh.control.run("status").stdout
+    expect(shown.count("  release herd  ") >= NUM, "%d rows have the other release" % shown.count("  release herd  "))
+    expect("connected, not ready" not in shown, "a row is not ready")
+
+
+def _rows(story):
+    return json.loads(story.mesh.control.run("status", "--output", "json").stdout)["svid_holders"]
