@@ -103,8 +103,8 @@ static enum err run_for_pod(const struct cni_request *request, enum cni_code *ou
 	return ERR_PROTOCOL;
 }
 
-/* STATUS does not ask for the agent: README. The rules live in the pod's namespace and end with it: DEL has nothing to give back, and does not open a namespace in
- * which a container may still run. */
+/* STATUS does not ask for the agent: README. The rules live in the pod's namespace and end with it: DEL has nothing to
+ * give back, and does not open a namespace in which a container may still run. */
 static enum err run(const struct cni_request *request, enum cni_code *out_code, struct why *why)
 {
 	bool is_for_pod = (request->command == CNI_ADD || request->command == CNI_CHECK) &&
