@@ -80,14 +80,5 @@ static void print_page(const json_t *page)
 
 enum cli_exit command_endpoints(struct command_line *line)
 {
-	_cleanup_(json_decrefp) json_t *page = NULL;
-	struct why why = {0};
-	enum err err = page_get(line, "/endpoints", &page, &why);
-	if (err != ERR_NONE)
-		return command_line_fail(line, err, &why);
-	if (line->json)
-		show_json(json_incref(page));
-	else
-		print_page(page);
-	return CLI_DONE;
+	return page_show(line, "/endpoints", print_page);
 }

@@ -5,6 +5,7 @@
 #include "cli/cluster/pod_pages.h"
 #include "cli/commands.h"
 #include "cli/confine.h"
+#include "cli/show.h"
 #include <errno.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -45,6 +46,20 @@ enum err page_get(const struct command_line *line, const char *path, json_t **ou
 			admin);
 	*out = parsed;
 	return ERR_NONE;
+}
+
+enum cli_exit page_show(struct command_line *line, const char *path, page_print_fn *print)
+{
+	_cleanup_(json_decrefp) json_t *page = NULL;
+	struct why why = {0};
+	enum err err = page_get(line, path, &page, &why);
+	if (err != ERR_NONE)
+		return command_line_fail(line, err, &why);
+	if (line->json)
+		show_json(json_incref(page));
+	else
+		print(page);
+	return CLI_DONE;
 }
 
 static bool has_sidecar(void)

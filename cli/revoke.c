@@ -11,17 +11,35 @@
 
 #define SERIAL_MAX 20 /* bytes */
 
+/* As this program shows it, or as openssl and browsers do: in upper case, with colons between bytes. False: too long.
+ */
+static bool plain_digits(const char *text, char out[2 * SERIAL_MAX + 1])
+{
+	size_t len = 0;
+	for (; *text != '\0' && len < 2 * SERIAL_MAX; text++) {
+		if (*text == ':' && len % 2 == 0)
+			continue;
+		out[len] = *text;
+		if (*text >= 'A' && *text <= 'F')
+			out[len] = "abcdef"[*text - 'A'];
+		len++;
+	}
+	out[len] = '\0';
+	return *text == '\0';
+}
+
 static bool read_serial(struct command_line *line, uint8_t out[SERIAL_MAX], size_t *out_len)
 {
 	const char *text = command_argument(line, "one serial, as handfast status shows it, or --intermediate");
+	char plain[2 * SERIAL_MAX + 1];
 	if (text == NULL)
 		return false;
-	struct span digits = span_of_str(text);
+	bool fits = plain_digits(text, plain);
+	struct span digits = span_of_str(plain);
 	*out_len = digits.len / 2;
-	if (digits.len > 0 && digits.len % 2 == 0 && digits.len <= 2 * SERIAL_MAX &&
-		hex_parse(digits, out, digits.len / 2))
+	if (fits && digits.len > 0 && digits.len % 2 == 0 && hex_parse(digits, out, digits.len / 2))
 		return true;
-	command_line_error(line, "revoke", "a serial of 1 to 20 bytes, two lower-case digits per byte", text);
+	command_line_error(line, "revoke", "a serial of 1 to 20 bytes, two digits per byte", text);
 	return false;
 }
 

@@ -112,16 +112,7 @@ static void print_certs(const json_t *page)
 
 enum cli_exit command_certs(struct command_line *line)
 {
-	_cleanup_(json_decrefp) json_t *page = NULL;
-	struct why why = {0};
-	enum err err = page_get(line, "/certs", &page, &why);
-	if (err != ERR_NONE)
-		return command_line_fail(line, err, &why);
-	if (line->json)
-		show_json(json_incref(page));
-	else
-		print_certs(page);
-	return CLI_DONE;
+	return page_show(line, "/certs", print_certs);
 }
 
 /* --- why --- */
@@ -158,22 +149,19 @@ static void print_failure(const json_t *failure)
 	printf("    %s; expected: %s; fix: %s\n", texts[7], texts[6], texts[8]);
 }
 
+static void print_failures(const json_t *page)
+{
+	const json_t *failures = json_object_get(page, "failures");
+	long long num_left_out = show_number(page, "num_left_out");
+	for (size_t i = 0; i < json_array_size(failures); i++)
+		print_failure(json_array_get(failures, i));
+	if (json_array_size(failures) == 0)
+		puts("no failures");
+	if (num_left_out > 0)
+		printf("%lld earlier failures have given way to these; the log has them\n", num_left_out);
+}
+
 enum cli_exit command_why(struct command_line *line)
 {
-	_cleanup_(json_decrefp) json_t *page = NULL;
-	struct why why = {0};
-	enum err err = page_get(line, "/why", &page, &why);
-	if (err != ERR_NONE)
-		return command_line_fail(line, err, &why);
-	const json_t *failures = json_object_get(page, "failures");
-	if (line->json)
-		show_json(json_incref(page));
-	for (size_t i = 0; i < json_array_size(failures) && !line->json; i++)
-		print_failure(json_array_get(failures, i));
-	if (json_array_size(failures) == 0 && !line->json)
-		puts("no failures");
-	long long num_left_out = show_number(page, "num_left_out");
-	if (num_left_out > 0 && !line->json)
-		printf("%lld earlier failures have given way to these; the log has them\n", num_left_out);
-	return CLI_DONE;
+	return page_show(line, "/why", print_failures);
 }

@@ -5,7 +5,10 @@
     router --- client: curl -> [sidecar] ==tunnel 15008==> server: [sidecar] -> nginx:80
        ^ captured here"""
 
-from handfast_harness import Capture, Mesh, Nginx, expect, expect_eq, expect_in, identity_of, needs
+import json
+import re
+
+from handfast_harness import Capture, Mesh, Nginx, expect, expect_eq, expect_in, identity_of, needs, wait_until
 from handfast_harness import capture, stream
 
 MARKER = b"marker-that-must-never-be-on-the-wire\n"
@@ -67,3 +70,20 @@ def shows_that_a_closed_port_is_refused_and_both_sidecars_log_the_reason(story):
     expect_eq(stream.attempt(mesh.client, mesh.server.ipv4, 4444), (b"", "reset"), "the answer of a closed port")
     for name, direction in (("client", "outbound"), ("server", "inbound")):
         mesh.sidecar(name).wait_for_access(direction=direction, reason="connect_refused")
+
+
+@needs(shows_that_curl_gets_its_page_and_the_wire_has_tls_1_3_only)
+def shows_what_is_open_to_an_operator_beside_either_sidecar(story):
+    mesh = story.mesh
+    with mesh.client.connect(mesh.server.ipv4, 80, uid=1000):
+        for name, direction, other in (("client", "outbound", "server"), ("server", "inbound", "client")):
+            host = mesh.sidecar(name).host
+            ask = lambda *words: host.run([story.binary("handfast"), *words]).stdout
+            row = r"^%s +\S+ -> %s:80  %s, encrypted, \S+, \d+ s, \d+ bytes sent, \d+ received$" % (
+                direction, re.escape(mesh.server.ipv4), re.escape(identity_of(other)))
+            wait_until("the connection at " + name, lambda: re.search(row, ask("connections"), re.M), 5)
+            expect(re.search(r"^%s +\S+ - \S+  %s, X25519MLKEM768, [1-9]\d* streams, peer's certificate until 2\S+Z$" % (
+                direction, re.escape(identity_of(other))), ask("tunnels"), re.M), "tunnels: " + ask("tunnels"))
+            expect_in("\ncontrol.address: %s:15012" % mesh.control.host.ipv4, ask("config"), "config")
+            expect_eq(set(json.loads(ask("connections", "--output", "json"))), {"total", "shown", "connections"}, "as JSON")
+    expect_eq(mesh.client.run([story.binary("handfast"), "config", "x"], check=False).returncode, 64, "a word that is no pod")

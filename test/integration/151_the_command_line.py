@@ -60,6 +60,8 @@ def finding_o1_every_command_of_a_program_is_in_its_help(story):
         listed = _help(story, program)
         flags = {flag["name"] for flag in listed["flags"]} | set(listed["settings"])
         for command in listed["commands"]:
+            alone = _run(story, program, *command["words"].split(), "--help", check=True).stdout
+            expect(alone.startswith("usage:\n  %s %s" % (program, command["words"])), "its help alone: %r" % alone[:200])
             expect_in(command["words"].split()[0], done.stderr, "the commands that %s names" % program)
             if " " in command["words"]:
                 group = _run(story, program, command["words"].split()[0], "lift-the-ban", check=False)

@@ -59,6 +59,10 @@ def finding_t7_a_revoked_certificate_ends_what_it_opened_and_nothing_else(story)
     # With the byte that other programs show before a serial whose first bit is set.
     again = json.loads(story.control.run("revoke", "00" + serial, "--output", "json").stdout)
     expect_eq(again["was_revoked"], True, "a second revocation")
+    colons = ":".join(serial[at:at + 2] for at in range(0, len(serial), 2))
+    for written in (serial.upper(), colons, colons.upper()):  # by openssl, by browsers
+        again = json.loads(story.control.run("revoke", written, "--output", "json").stdout)
+        expect_eq((again["serial"], again["was_revoked"]), (serial, True), "of " + written)
 
 
 def finding_t7_a_revoked_intermediate_ends_all_below_it(story):
@@ -140,7 +144,8 @@ def _lists(text):
 
 
 def shows_that_bad_input_is_refused(story):
-    for words, text in ((("xyz",), "two lower-case digits per byte"), ((), "one serial"), (("00" * 21,), "1 to 20 bytes")):
+    for words, text in ((("xyz",), "two digits per byte"), ((), "one serial"), (("00" * 21,), "1 to 20 bytes"),
+                        (("a:b",), "two digits per byte"), (("abc",), "two digits per byte")):
         refused = story.control.run("revoke", *words, check=False)
         expect_eq(refused.returncode, 64, "revoke %s" % " ".join(words))
         expect_in(text, refused.stderr, "revoke %s" % " ".join(words))

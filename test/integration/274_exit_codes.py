@@ -91,7 +91,7 @@ CALLS = [("token create", "--id", SELF), ("token list",), ("token revoke", "0" *
          ("policy list",), ("federation list",), ("federation show", "other.test"), ("federation refresh", "other.test"),
          ("federation import", "other.test", "--file", "/nowhere"), ("federation bundle",), ("audit verify", "AUDIT"),
          ("entry create", "one", "--id", SELF, "--selector", "unix:uid:4711"), ("entry list",), ("entry show", "one"),
-         ("entry delete", "one"), ("entry release", "192.0.2.77"), ("certs",), ("check",), ("endpoints",), ("why",),
+         ("entry delete", "one"), ("entry release", "192.0.2.77"), ("certs",), ("check",), ("endpoints",), ("why",), ("connections",), ("tunnels",), ("config",),
          ("inject", "--file", "/nowhere")]
 
 
@@ -100,7 +100,7 @@ def shows_that_every_command_of_the_table_answers_in_json(story):
     codes = {}
     for words in CALLS:
         words = words[0].split() + [audit if word == "AUDIT" else word for word in words[1:]]
-        host = story.mesh.client if words[0] in ("certs", "why", "check", "endpoints") or "dry-run" in words else story.mesh.net.control
+        host = story.mesh.client if words[0] in ("certs", "why", "check", "endpoints", "connections", "tunnels", "config") or "dry-run" in words else story.mesh.net.control
         to = [] if host is story.mesh.client or words[0] in ("audit", "inject") else ["--socket", story.control.socket]
         made = host.run([story.binary("handfast"), *words, *to, "--output", "json"], check=False)
         try:

@@ -74,9 +74,9 @@ static void a_flag_that_an_argument_excludes_is_an_error(_unused_ void **state)
 static void help_has_the_flags_of_each_command(_unused_ void **state)
 {
 	_cleanup_(buf_done) struct buf text = BUF_INIT(65536), json = BUF_INIT(65536), page = BUF_INIT(65536);
-	assert_int_equal(command_line_help(&program, false, &text), ERR_NONE);
+	assert_int_equal(command_line_help(&program, "", false, &text), ERR_NONE);
 	assert_non_null(strstr(buf_cstr(&text), "  list [--watch]\n      lists\n      also takes --place\n"));
-	assert_int_equal(command_line_help(&program, true, &json), ERR_NONE);
+	assert_int_equal(command_line_help(&program, "", true, &json), ERR_NONE);
 	assert_non_null(strstr(buf_cstr(&json), "\"config\""));
 	assert_non_null(strstr(buf_cstr(&json), "\"interval\""));
 	assert_int_equal(command_line_man(&program, &page), ERR_NONE);

@@ -6,7 +6,7 @@
 static const struct cli_flag common[] = {
 	{"check", NULL, "read the command line and the settings, report every error, and end", false},
 	{"completion", "bash|zsh|fish", "print the completion of this program for that shell", false},
-	{"help", NULL, "print this", false},
+	{"help", NULL, "print this; with a command, what is about it alone", false},
 	{"keys", NULL, "print every setting: type, range, default, and when a change takes effect", false},
 	{"man", NULL, "print the manual page", false},
 	{"output", "text|json", "how the program's own output looks (text)", false},
@@ -19,14 +19,18 @@ const struct cli_flag *command_line_common(size_t i)
 	return i < NUM_COMMON ? &common[i] : NULL;
 }
 
+const struct cli_flag *command_line_flag(const struct cli_program *program, size_t i)
+{
+	return i < program->num_flags ? &program->flags[i] : command_line_common(i - program->num_flags);
+}
+
 void command_line_error_text(struct command_line *line, const char *name, const char *expected, const char *problem)
 {
 	struct why why = {0};
-	char text[700], fix[100];
-	snprintf(fix, sizeof fix, "see '%s --help'", line->program->name);
-	(void)why_set(&why, ERR_CONFIG, expected, fix, "%s", problem); /* escapes what was given */
-	/* Further errors than fit are left out. */
-	enum err full = buf_printf(&line->errors, "%s: %s\n", name, why_format(&why, text, sizeof text));
+	(void)why_set(&why, ERR_CONFIG, "", "", "%s", problem); /* escapes what was given */
+	/* Further errors than fit are left out. The list of all commands is longer than expected of struct why. */
+	enum err full = buf_printf(&line->errors, "%s: %s; expected: %s; fix: see '%s --help'\n", name, why.got,
+		expected, line->program->name);
 	(void)full;
 }
 
@@ -222,7 +226,7 @@ static bool takes_words(const struct cli_command *command)
 static void take_command(struct command_line *line, const char *const *words, unsigned num_words)
 {
 	const struct cli_program *program = line->program;
-	char known[200], given[200];
+	char known[400], given[200];
 	unsigned num = 0;
 	if (num_words == 0 && program->default_command != NULL)
 		words = &program->default_command, num_words = 1;
@@ -303,7 +307,9 @@ void command_line_parse(const struct cli_program *program, int argc, char *const
 			command_line_error(out, "command", "at most 64 words", argv[i]);
 	}
 	take_common(out);
-	if (!out->wants_help && !out->wants_keys && !out->wants_version && !out->wants_man && out->completion == NULL)
+	if (out->wants_help)
+		command_line_take_about(out, words, num_words);
+	else if (!out->wants_keys && !out->wants_version && !out->wants_man && out->completion == NULL)
 		take_command(out, words, num_words);
 	command_line_check_flags(out);
 }

@@ -66,6 +66,7 @@ struct command_line { /* zeroed is valid to command_line_done(); texts are borro
 	unsigned num_values;
 	bool is_for_completion; /* of a line that is being typed: no other program is run for it */
 	bool json, checks_only, wants_help, wants_keys, wants_man, wants_version;
+	char about[64];         /* of --help: the words of a command, or of a group; "": the whole program */
 	const char *completion; /* the shell that it is wanted for; NULL: it is not */
 	struct buf errors;      /* a line each; none: all is well */
 };
@@ -95,7 +96,8 @@ enum cli_exit command_line_answer(const struct command_line *line, const char *t
 enum cli_exit command_line_answer_with(
 	const struct command_line *line, const char *text, const char *name, struct span notes);
 /* What --help and --keys print. */
-enum err command_line_help(const struct cli_program *program, bool json, struct buf *out) _must_use_;
+/* about: the commands that begin with these words, with their flags; "": the whole program. */
+enum err command_line_help(const struct cli_program *program, const char *about, bool json, struct buf *out) _must_use_;
 enum err command_line_keys(const struct cli_program *program, bool json, struct buf *out) _must_use_;
 /* What --man prints: the manual page, in man(7). */
 enum err command_line_man(const struct cli_program *program, struct buf *out) _must_use_;

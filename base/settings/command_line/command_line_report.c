@@ -35,117 +35,6 @@ static void print_json(json_t *object)
 	json_decref(object);
 }
 
-/* --- help --- */
-
-const struct cli_flag *command_line_flag(const struct cli_program *program, size_t i)
-{
-	return i < program->num_flags ? &program->flags[i] : command_line_common(i - program->num_flags);
-}
-
-static enum err put_usage(const struct cli_program *program, struct buf *out)
-{
-	RETURN_IF_ERR(buf_printf(out, "usage: %s%s [--FLAG VALUE]...\n\n%s\n", program->name,
-		program->num_commands == 0         ? ""
-		: program->default_command != NULL ? " [COMMAND]"
-						   : " COMMAND",
-		program->about));
-	if (program->num_commands > 0)
-		RETURN_IF_ERR(buf_append_str(out, "\ncommands:\n"));
-	for (size_t i = 0; i < program->num_commands; i++) {
-		const struct cli_command *command = &program->commands[i];
-		RETURN_IF_ERR(buf_printf(out, "  %s%s%s\n      %s%s%s\n", command->words,
-			command->arguments[0] == '\0' ? "" : " ", command->arguments, command->help,
-			command->also == NULL ? "" : "\n      also takes ",
-			command->also == NULL ? "" : command->also));
-	}
-	return ERR_NONE;
-}
-
-static bool has_file(const struct cli_program *program)
-{
-	for (size_t i = 0; i < program->num_flags; i++)
-		if (strcmp(program->flags[i].name, "config") == 0)
-			return true;
-	return false;
-}
-
-static enum err put_settings(const struct cli_program *program, struct buf *out)
-{
-	const struct setting_table *settings = program->settings;
-	RETURN_IF_ERR(buf_printf(out,
-		"\nsettings%s; each is %sa flag --KEY and a variable %s_KEY (in capitals, '_' for '.'); a flag\n"
-		"beats the environment%s; an empty variable counts as not set; --keys has the details:\n",
-		has_file(program) ? ", of the file" : "", has_file(program) ? "also " : "", settings->prefix,
-		has_file(program) ? ", the environment beats the file" : ""));
-	for (size_t i = 0; i < settings->num_rows; i++)
-		if (!setting_def_is_in_file_only(&settings->rows[i]))
-			RETURN_IF_ERR(buf_printf(out, "  %s\n", settings->rows[i].key));
-	return ERR_NONE;
-}
-
-static enum err put_flag(const struct cli_flag *flag, struct buf *out)
-{
-	const char *value = flag->value == NULL ? "" : flag->value;
-	RETURN_IF_ERR(buf_printf(out, "  --%s%s%s", flag->name, flag->value == NULL ? "" : " ", value));
-	if (flag->letter != '\0')
-		RETURN_IF_ERR(buf_printf(out, ", -%c %s", flag->letter, value));
-	return buf_printf(out, "\n      %s%s\n", flag->help, flag->may_repeat ? "; may be repeated" : "");
-}
-
-static enum err put_flags(const struct cli_program *program, struct buf *out)
-{
-	RETURN_IF_ERR(buf_append_str(out, "\nflags, anywhere, as --FLAG VALUE or --FLAG=VALUE:\n"));
-	const struct cli_flag *flag;
-	for (size_t i = 0; (flag = command_line_flag(program, i)) != NULL; i++)
-		RETURN_IF_ERR(put_flag(flag, out));
-	return program->settings == NULL ? ERR_NONE : put_settings(program, out);
-}
-
-static enum err put_text_help(const struct cli_program *program, struct buf *out)
-{
-	RETURN_IF_ERR(put_usage(program, out));
-	RETURN_IF_ERR(put_flags(program, out));
-	RETURN_IF_ERR(buf_append_str(out, "\nexit codes:\n"));
-	for (size_t i = 0; i < NUM_EXIT_CODES; i++)
-		RETURN_IF_ERR(buf_printf(out, "  %-3d %s\n", exit_codes[i].number, exit_codes[i].text));
-	return ERR_NONE;
-}
-
-/* The names of those that it takes; the common ones are in none. */
-static json_t *json_flags_of(const struct cli_program *program, const struct cli_command *command)
-{
-	json_t *list = json_array();
-	for (size_t i = 0; i < program->num_flags; i++)
-		if (command_line_names_flag(command, &program->flags[i]) ||
-			command_line_is_for_all(program, &program->flags[i]))
-			json_array_append_new(list, json_string(program->flags[i].name));
-	return list;
-}
-
-static json_t *json_help(const struct cli_program *program)
-{
-	json_t *commands = json_array(), *flags = json_array(), *keys = json_array(), *codes = json_object();
-	const struct cli_flag *flag;
-	for (size_t i = 0; i < program->num_commands; i++)
-		json_array_append_new(
-			commands, json_pack("{s:s, s:s, s:s, s:o}", "words", program->commands[i].words, "arguments",
-					  program->commands[i].arguments, "help", program->commands[i].help, "flags",
-					  json_flags_of(program, &program->commands[i])));
-	for (size_t i = 0; (flag = command_line_flag(program, i)) != NULL; i++)
-		json_array_append_new(flags, json_pack("{s:s, s:s?, s:s, s:b}", "name", flag->name, "value",
-						     flag->value, "help", flag->help, "may_repeat", flag->may_repeat));
-	for (size_t i = 0; program->settings != NULL && i < program->settings->num_rows; i++)
-		if (!setting_def_is_in_file_only(&program->settings->rows[i]))
-			json_array_append_new(keys, json_string(program->settings->rows[i].key));
-	for (size_t i = 0; i < NUM_EXIT_CODES; i++) {
-		char number[12];
-		snprintf(number, sizeof number, "%d", exit_codes[i].number);
-		json_object_set_new(codes, number, json_string(exit_codes[i].text));
-	}
-	return json_pack("{s:s, s:s, s:o, s:o, s:o, s:o}", "program", program->name, "about", program->about,
-		"commands", commands, "flags", flags, "settings", keys, "exit_codes", codes);
-}
-
 /* --- keys --- */
 
 static const char *effect_text(const struct setting_def *def)
@@ -182,7 +71,7 @@ static json_t *json_keys(const struct setting_table *settings)
 	return keys;
 }
 
-static enum err put_json(json_t *object, struct buf *out)
+enum err command_line_put_json(json_t *object, struct buf *out)
 {
 	enum err err = buf_append_json(out, object, JSON_INDENT(2));
 	json_decref(object);
@@ -193,17 +82,12 @@ enum err command_line_keys(const struct cli_program *program, bool json, struct 
 {
 	const struct setting_table *settings = program->settings;
 	if (json)
-		return put_json(json_keys(settings), out);
+		return command_line_put_json(json_keys(settings), out);
 	if (settings == NULL)
 		return buf_printf(out, "%s has no settings; --help lists its flags\n", program->name);
 	for (size_t i = 0; i < settings->num_rows; i++)
 		RETURN_IF_ERR(put_key(&settings->rows[i], out));
 	return ERR_NONE;
-}
-
-enum err command_line_help(const struct cli_program *program, bool json, struct buf *out)
-{
-	return json ? put_json(json_help(program), out) : put_text_help(program, out);
 }
 
 /* --- versions --- */
@@ -233,7 +117,7 @@ static enum err put_page(struct command_line *line, struct buf *out)
 {
 	const struct cli_program *program = line->program;
 	if (line->wants_help)
-		return command_line_help(program, line->json, out);
+		return command_line_help(program, line->about, line->json, out);
 	if (line->wants_keys)
 		return command_line_keys(program, line->json, out);
 	if (line->wants_man)

@@ -156,10 +156,10 @@ static void finding_o6_help_names_all_commands_flags_settings_and_codes(_unused_
 	_cleanup_(buf_done) struct buf text = BUF_INIT(65536), json = BUF_INIT(65536);
 	static const char *const words[] = {"token create --id ID", "--network CIDR", "--check", "--version",
 		"mesh.claim_grace", "HANDFAST_TEST_KEY", "  65  stored state", "  77  permission"};
-	assert_int_equal(command_line_help(&program, false, &text), ERR_NONE);
+	assert_int_equal(command_line_help(&program, "", false, &text), ERR_NONE);
 	for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
 		assert_non_null(strstr(buf_cstr(&text), words[i]));
-	assert_int_equal(command_line_help(&program, true, &json), ERR_NONE);
+	assert_int_equal(command_line_help(&program, "", true, &json), ERR_NONE);
 	assert_non_null(strstr(buf_cstr(&json), "\"words\": \"token revoke\""));
 	assert_non_null(strstr(buf_cstr(&json), "\"settings\""));
 }
