@@ -14,14 +14,12 @@ static const struct cli_flag common[] = {
 };
 #define NUM_COMMON (sizeof common / sizeof common[0])
 
-const struct cli_flag *command_line_common(size_t i)
-{
-	return i < NUM_COMMON ? &common[i] : NULL;
-}
-
 const struct cli_flag *command_line_flag(const struct cli_program *program, size_t i)
 {
-	return i < program->num_flags ? &program->flags[i] : command_line_common(i - program->num_flags);
+	size_t at = i - program->num_flags; /* of the common ones, behind the program's */
+	if (i < program->num_flags)
+		return &program->flags[i];
+	return at < NUM_COMMON ? &common[at] : NULL;
 }
 
 void command_line_error_text(struct command_line *line, const char *name, const char *expected, const char *problem)

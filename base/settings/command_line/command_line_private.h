@@ -4,7 +4,6 @@
 #include "base/settings/command_line/command_line.h"
 #include <jansson.h>
 
-const struct cli_flag *command_line_common(size_t i); /* the flags that every program has; NULL: no more */
 /* The program's, and behind them the common ones; NULL: no more. */
 const struct cli_flag *command_line_flag(const struct cli_program *program, size_t i);
 bool command_line_names_flag(
