@@ -126,10 +126,9 @@ def shows_that_a_link_local_address_of_ipv4_is_as_any_other(story):
         sidecar = story.mesh.sidecar(name)
         sidecar.configure({"outbound": {"mode": mode}})
         sidecar.restart()
-        sock = story.mesh.net.hosts[name].connect(METADATA, 9000, uid=1000)
-        with sock:
-            if mode == "auto":
-                stream.ask(sock)
-            else:
-                expect_eq(stream.is_cut(sock), True, "whether require refuses it")
-                sidecar.wait_for_access(direction="outbound", reason="plaintext_refused")
+        host = story.mesh.net.hosts[name]
+        if mode == "auto":
+            wait_until("an answer in plaintext", lambda host=host: stream.is_answered(host, METADATA, 9000), 5)
+        else:
+            expect_eq(stream.attempt(host, METADATA, 9000, b"x"), (b"", "reset"), "what require refuses")
+            sidecar.wait_for_access(direction="outbound", reason="plaintext_refused")
