@@ -10,14 +10,12 @@
 #include "proto/handfast/v1/operator.pb-c.h"
 #include <stdio.h>
 
-#define EXAMPLE "a SPIFFE ID such as spiffe://example.org/ns/shop/sa/cart"
-
 enum cli_exit command_ban(struct command_line *line)
 {
 	Handfast__V1__BanRequest request = HANDFAST__V1__BAN_REQUEST__INIT;
 	_cleanup_(answer_done) struct answer answer = {0};
 	char text[320], reach[160];
-	const char *id = identity_argument(line, "ban", EXAMPLE ", or ban list");
+	const char *id = identity_argument(line, "ban", ", or ban list");
 	if (id == NULL)
 		return command_line_refuse(line);
 	request.id = pb_bytes(span_of_str(id));
@@ -54,7 +52,7 @@ enum cli_exit command_unban(struct command_line *line)
 	char reach[160];
 	Handfast__V1__UnbanRequest request = HANDFAST__V1__UNBAN_REQUEST__INIT;
 	_cleanup_(answer_done) struct answer answer = {0};
-	const char *id = identity_argument(line, "unban", EXAMPLE);
+	const char *id = identity_argument(line, "unban", "");
 	if (id == NULL)
 		return command_line_refuse(line);
 	request.id = pb_bytes(span_of_str(id));
