@@ -49,7 +49,7 @@ struct conn_dry_run { /* a dry-run rule would decide otherwise; borrowed during 
 
 struct conn_observer { /* each may be NULL */
 	void (*on_begin)(void *arg, enum conn_kind kind);
-	/* after_ms: since the connection was accepted. */
+	/* Before the first byte passes. after_ms: since the connection was accepted. */
 	void (*on_relay)(
 		void *arg, enum conn_kind kind, bool encrypted, const struct addr *destination, uint64_t after_ms);
 	/* The bytes relayed since the last call: about once per second while the connection is open, and before on_end.

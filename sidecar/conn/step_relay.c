@@ -74,9 +74,9 @@ struct conn_next step_relay(struct conn *conn)
 	uint64_t opening_ms = loop_now_ms(conn->env->loop) - conn->opened_ms;
 	conn_opening_end(conn);
 	conn->opening_ms = opening_ms < UINT16_MAX ? (uint16_t)opening_ms : UINT16_MAX;
-	conn->relay = relay_start(&options);
 	if (conn->env->observer.on_relay != NULL)
 		conn->env->observer.on_relay(conn->env->observer.arg, (enum conn_kind)conn->kind, conn->encrypted,
 			&conn->dst.addr, opening_ms);
+	conn->relay = relay_start(&options);
 	return conn_wait();
 }
