@@ -40,7 +40,7 @@ def install(cluster, **changes):
     return wait_for_control(cluster, int(changes.get("replicas", REPLICAS)))
 
 
-def wait_for_control(cluster, num=REPLICAS, deadline_s=60.0):
+def wait_for_control(cluster, num=REPLICAS, deadline_s=180.0):
     try:
         pods = cluster.kubectl.wait_for_ready(CONTROL, num, NAMESPACE, deadline_s)
     except StoryFailure as failure:
@@ -68,7 +68,7 @@ def set_leaf_ttl(cluster, value):
     """Replicas read it when they start. Returns their pods."""
     cluster.kubectl.apply(manifest(identity__leafTtl=value))
     cluster.kubectl("-n", NAMESPACE, "rollout", "restart", "deployment/handfast-control")
-    cluster.kubectl("-n", NAMESPACE, "rollout", "status", "deployment/handfast-control", "--timeout=90s", timeout_s=100)
+    cluster.kubectl.wait_for_rollout("handfast-control", NAMESPACE)
     return wait_for_control(cluster)
 
 

@@ -9,6 +9,11 @@ from handfast_harness.namespace import environment
 from . import programs
 
 
+# Generous, since no story is about it: after an outage of the API server a controller waits up to a minute before it
+# asks again, and the machine may have other work.
+_DEADLINE_S = 180
+
+
 class KubectlError(StoryFailure):
     """kubectl ended with another status than 0; the text is what it printed."""
 
@@ -54,10 +59,10 @@ class Kubectl:
         pods = self.get("pods", namespace=namespace, selector=selector)
         return [pod for pod in pods if "deletionTimestamp" not in pod["metadata"]]
 
-    def wait(self, what, predicate, deadline_s=60.0):
+    def wait(self, what, predicate, deadline_s=_DEADLINE_S):
         return wait_until(what, predicate, deadline_s, 0.2)
 
-    def wait_for_ready(self, selector, num=1, namespace="default", deadline_s=60.0):
+    def wait_for_ready(self, selector, num=1, namespace="default", deadline_s=_DEADLINE_S):
         """The pods, when exactly `num` of them are there and all are ready. The failure names what they wait for."""
         seen = []
 
@@ -68,6 +73,15 @@ class Kubectl:
             return self.wait("%d ready pods of %s" % (num, selector), ready, deadline_s)
         except StoryFailure as failure:
             raise StoryFailure("%s; found: %s" % (failure, "; ".join(map(state_of, seen)) or "none")) from None
+
+    def wait_for_rollout(self, deployment, namespace):
+        self._wait_for(namespace, "rollout", "status", "deployment/" + deployment)
+
+    def wait_for_job(self, job, namespace):
+        self._wait_for(namespace, "wait", "--for=condition=complete", "job/" + job)
+
+    def _wait_for(self, namespace, *words):
+        self("-n", namespace, *words, "--timeout=%ds" % _DEADLINE_S, timeout_s=_DEADLINE_S + 10)
 
     def exec(self, pod, container, *argv, namespace="default", **options):
         return self("-n", namespace, "exec", pod, "-c", container, "--", *argv, **options)

@@ -9,7 +9,7 @@ import time
 from handfast_harness import Capture, expect, expect_eq, expect_in
 from kube_cluster import images, install, shared, workloads
 
-DEADLINE_S = 300
+DEADLINE_S = 480
 SPACE = "shop"
 EVERY_LINE = {"handfast.dev/access-log": "all"}
 IDENTITY = "spiffe://cluster.local/ns/%s/sa/%s"
@@ -33,8 +33,8 @@ def shows_that_a_file_a_label_and_a_restart_suffice(story):
     installed = time.monotonic()
     story.kubectl("label", "namespace", SPACE, "handfast.dev/inject=enabled")
     story.kubectl("-n", SPACE, "rollout", "restart", "deployment")
-    story.kubectl("-n", SPACE, "rollout", "status", "deployment/store", "--timeout=60s", timeout_s=70)
-    story.kubectl("-n", SPACE, "rollout", "status", "deployment/shop", "--timeout=60s", timeout_s=70)
+    story.kubectl.wait_for_rollout("store", SPACE)
+    story.kubectl.wait_for_rollout("shop", SPACE)
     story.shop, = story.kubectl.wait_for_ready("app=shop", 1, SPACE)
     story.stores = story.kubectl.wait_for_ready("app=store", 2, SPACE)
     address = story.kubectl.get("service", "store", SPACE)["spec"]["clusterIP"]

@@ -7,7 +7,7 @@ import json
 from handfast_harness import expect, expect_eq, expect_in
 from kube_cluster import install, shared, workloads
 
-DEADLINE_S = 180
+DEADLINE_S = 420
 SPACE, RESTRICTED = "injection", "injection-restricted"
 
 

@@ -11,7 +11,7 @@ from handfast_harness import expect, expect_eq, expect_in
 from kube_cluster import install, shop, workloads
 from kube_cluster.kubectl import is_ready, statuses
 
-DEADLINE_S = 400
+DEADLINE_S = 600
 MESHED, BARE, COPIES = "start-meshed", "start-bare", "start-copies"
 ROUNDS = 10
 JOBS = 6
@@ -51,7 +51,7 @@ def shows_that_a_call_in_the_first_instruction_succeeds(story):
     names = ["first-%d" % number for number in range(JOBS)]
     story.kubectl.apply(*(workloads.job(name, work, account="shop") for name in names), namespace=MESHED)
     for name in names:
-        story.kubectl("-n", MESHED, "wait", "--for=condition=complete", "job/" + name, "--timeout=90s", timeout_s=100)
+        story.kubectl.wait_for_job(name, MESHED)
         pod, = story.kubectl.pods("app=" + name, MESHED)
         expect_in("hello-in-plaintext", story.kubectl.logs(pod["metadata"]["name"], "work", MESHED), "the answer")
 
@@ -70,7 +70,7 @@ def _copy(story, name):
 def _away(story):
     story.kubectl("-n", install.NAMESPACE, "scale", "deployment/handfast-control", "--replicas=0")
     story.kubectl.wait("the control plane to be gone", lambda: not story.kubectl.get(
-        "pods", namespace=install.NAMESPACE, selector=install.CONTROL), 60)
+        "pods", namespace=install.NAMESPACE, selector=install.CONTROL))
 
 
 def shows_that_without_a_control_plane_the_program_starts_a_little_later(story):
@@ -79,7 +79,7 @@ def shows_that_without_a_control_plane_the_program_starts_a_little_later(story):
     copy = _copy(story, "copy")
     story.kubectl.apply(workloads.account("shop"), copy, namespace=COPIES)
     started = time.monotonic()
-    pod = story.kubectl.wait("the program to run", lambda: _running(story, "copy"), 60)
+    pod = story.kubectl.wait("the program to run", lambda: _running(story, "copy"))
     print("      without a control plane the program ran after %.1f s" % (time.monotonic() - started))
     expect(not is_ready(pod), "the pod is ready without an identity")
     refused = story.kubectl.run("-n", COPIES, "exec", "copy", "-c", "app", "--", "curl", "-sS", "--max-time", "20",
@@ -95,7 +95,7 @@ def _running(story, name):
 def shows_that_a_pod_that_waits_is_deleted_at_once(story):
     story.kubectl.apply(_copy(story, "unwanted"), namespace=COPIES)
     story.kubectl.wait("its sidecar", lambda: "handfast" in json.dumps(
-        story.kubectl.get("events", namespace=COPIES)) and story.kubectl.get("pod", "unwanted", COPIES)["status"].get("podIP"), 30)
+        story.kubectl.get("events", namespace=COPIES)) and story.kubectl.get("pod", "unwanted", COPIES)["status"].get("podIP"))
     started = time.monotonic()
     story.kubectl("-n", COPIES, "delete", "pod", "unwanted", "--timeout=60s", timeout_s=70)
     took = time.monotonic() - started
@@ -105,7 +105,7 @@ def shows_that_a_pod_that_waits_is_deleted_at_once(story):
 def shows_that_the_pod_becomes_ready_when_the_control_plane_is_back(story):
     story.kubectl("-n", install.NAMESPACE, "scale", "deployment/handfast-control", "--replicas=%d" % install.REPLICAS)
     install.wait_for_control(story.cluster)
-    pod, = story.kubectl.wait_for_ready("app=copy", 1, COPIES, 30)
+    pod, = story.kubectl.wait_for_ready("app=copy", 1, COPIES)
     expect_eq(statuses(pod)["handfast"]["restartCount"], 0, "restarts of the sidecar")
     expect_in("hello-in-plaintext", story.kubectl.exec(
         "copy", "app", "curl", "-sS", "--max-time", "10", "http://%s/" % story.address, namespace=COPIES), "the answer")
@@ -117,10 +117,10 @@ def shows_that_without_rules_the_program_does_not_start(story):
     copy["spec"]["initContainers"] = [one for one in copy["spec"]["initContainers"] if one["name"] == "handfast"]
     story.kubectl.apply(copy, namespace=COPIES)
     story.kubectl.wait("the failed hook in an event", lambda: "FailedPostStartHook" in [
-        one["reason"] for one in story.kubectl.get("events", namespace=COPIES)], 60)
+        one["reason"] for one in story.kubectl.get("events", namespace=COPIES)])
     pod = story.kubectl.get("pod", "no-rules", COPIES)
     expect("running" not in statuses(pod)["app"]["state"], "the program runs without rules")
     story.kubectl.wait("the reason in the sidecar's log", lambda: any("169.254.15.6 is not on lo" in story.kubectl(
-        "-n", COPIES, "logs", "no-rules", "-c", "handfast", *which, check=False) for which in ([], ["--previous"])), 30)
+        "-n", COPIES, "logs", "no-rules", "-c", "handfast", *which, check=False) for which in ([], ["--previous"])))
     for space in (MESHED, BARE, COPIES):
         story.kubectl.delete_namespace(space)

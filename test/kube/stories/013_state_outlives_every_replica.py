@@ -7,7 +7,7 @@ import json
 from handfast_harness import expect, expect_eq, expect_in
 from kube_cluster import install, shared
 
-DEADLINE_S = 240
+DEADLINE_S = 420
 SECRET = "handfast-control-keys"
 ACCOUNT = "system:serviceaccount:%s:handfast-control" % install.NAMESPACE
 CONFIGURATION = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/handfast"
@@ -49,12 +49,12 @@ def shows_that_no_replica_makes_new_keys_beside_the_records_of_a_mesh(story):
     secret = story.kubectl.get("secret", SECRET, install.NAMESPACE)
     story.kubectl("-n", install.NAMESPACE, "delete", "secret", SECRET)
     _replace_all(story)
-    story.kubectl.wait("the reason in a new replica's log", lambda: "its keys are missing" in _log_of_keys(story), 60)
+    story.kubectl.wait("the reason in a new replica's log", lambda: "its keys are missing" in _log_of_keys(story))
     expect_eq(_keys(story), None, "a Secret")
     expect_in("restore the Secret from a backup", _log_of_keys(story), "the log")
     secret["metadata"] = {"name": SECRET, "labels": secret["metadata"]["labels"]}
     story.kubectl.apply(secret, namespace=install.NAMESPACE)
-    install.wait_for_control(story.cluster, deadline_s=120)
+    install.wait_for_control(story.cluster)
     expect_eq((_keys(story), _records(story)), story.before, "keys and records after the restore")
 
 
@@ -64,17 +64,17 @@ def shows_that_keys_that_no_record_names_are_refused_until_an_operator_adopts_th
             story.kubectl("-n", install.NAMESPACE, "delete", "records.handfast.dev", record["metadata"]["name"])
     _replace_all(story)
     story.kubectl.wait("the reason in a new replica's log",
-                       lambda: "no record names the keys of the Secret" in _log_of_keys(story), 60)
+                       lambda: "no record names the keys of the Secret" in _log_of_keys(story))
     expect_in("--adopt", _log_of_keys(story), "the log")
     expect("authority/known" not in _records(story), "a replica serves the keys")
     path = "/spec/template/spec/initContainers/0/args/-"
     story.kubectl("-n", install.NAMESPACE, "patch", "deployment", "handfast-control", "--type", "json", "-p",
                   json.dumps([{"op": "add", "path": path, "value": "--adopt"}]))
-    install.wait_for_control(story.cluster, deadline_s=120)
+    install.wait_for_control(story.cluster)
     expect_in("adopted the keys of the Secret", _log_of_keys(story), "the log")
     expect_eq((_keys(story), _records(story)), story.before, "keys and records after the adoption")
     story.kubectl.apply(install.manifest())
-    story.kubectl("-n", install.NAMESPACE, "rollout", "status", "deployment/handfast-control", "--timeout=90s", timeout_s=100)
+    story.kubectl.wait_for_rollout("handfast-control", install.NAMESPACE)
     expect_in("took the keys of the Secret", _log_of_keys(story), "the log of a start without --adopt")
 
 

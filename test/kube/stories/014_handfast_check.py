@@ -10,7 +10,7 @@ from handfast_harness.namespace import environment
 from kube_cluster import install, shared, workloads
 from kube_cluster.command_line import check, of_account
 
-DEADLINE_S = 240
+DEADLINE_S = 420
 GOOD, OLD, CLOSED, BROKEN = "check-good", "check-old", "check-closed", "check-broken"
 
 

@@ -12,7 +12,7 @@ from kube_cluster.http_load import HttpLoad
 from kube_cluster.renewals import Renewals
 from kube_cluster.replica import Replica
 
-DEADLINE_S = 400
+DEADLINE_S = 600
 SPACE = "turns"
 LEAF_TTL_S = 8
 RENEWED_AFTER_S = LEAF_TTL_S * 0.66  # at the latest

@@ -10,7 +10,7 @@ from handfast_harness import expect, expect_eq, expect_in
 from kube_cluster import install, shop, workloads
 from kube_cluster.command_line import answer, kubeconfig, prints, refusal, run, with_rules
 
-DEADLINE_S = 240
+DEADLINE_S = 420
 SPACE, PLAIN = "asked", "asked-plain"
 
 
@@ -50,7 +50,7 @@ def shows_why_a_call_failed(story):
                           "http://%s:81/" % address, check=False)
         failures = answer(story, "why", "pod/" + story.name, "-n", SPACE)["failures"]
         return next((one for one in failures if address in (one["destination"] or "")), None)
-    found = story.kubectl.wait("the failure", reason, 60)
+    found = story.kubectl.wait("the failure", reason)
     expect(found["got"] and found["fix"], "a failure with its fix: %s" % found)
     expect_in(address, prints(story, "why", story.name, "-n", SPACE), "as text")
 
@@ -77,7 +77,7 @@ def shows_a_pod_without_a_sidecar_and_one_whose_sidecar_does_not_run(story):
     story.kubectl.wait_for_ready("app=plain", 1, PLAIN)
     expect_in("pod %s/plain has no sidecar" % PLAIN, refusal(story, 69, "why", "plain", "-n", PLAIN)["got"], "no sidecar")
     reason = story.kubectl.wait("kubelet's reason", lambda: next(iter(
-        [got for got in [refusal(story, 69, "why", "waits", "-n", PLAIN)["got"]] if "ErrImageNeverPull" in got]), None), 60)
+        [got for got in [refusal(story, 69, "why", "waits", "-n", PLAIN)["got"]] if "ErrImageNeverPull" in got]), None))
     expect_in("the sidecar of pod %s/waits does not run; it waits: " % PLAIN, reason, "it does not run")
 
 

@@ -7,7 +7,7 @@ from handfast_harness import expect, expect_eq, expect_in
 from kube_cluster import install, shop, workloads
 from kube_cluster.command_line import bound, check, of_account
 
-DEADLINE_S = 300
+DEADLINE_S = 480
 SPACE, BARE = "seen", "seen-bare"
 
 
@@ -56,7 +56,7 @@ def shows_services_without_a_sidecar_at_an_endpoint(story):
 
     def wrong():
         return next((row["got"] for row in _check(story)["services"] if not row["well"]), None)
-    got = story.kubectl.wait("the finding", wrong, 30)
+    got = story.kubectl.wait("the finding", wrong)
     expect_eq(got, "1 Service of namespace %s has no endpoint with a sidecar: early" % BARE, "found")
     story.kubectl("label", "namespace", BARE, "handfast.dev/inject-")
 

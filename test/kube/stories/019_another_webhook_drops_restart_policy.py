@@ -10,7 +10,7 @@ from handfast_harness import expect_eq, expect_in
 from kube_cluster import install, shared, workloads
 from kube_cluster.cluster import NODE_IPV4
 
-DEADLINE_S = 180
+DEADLINE_S = 420
 SPACE, PORT = "two-webhooks", 9443
 _PROGRAM = os.path.join(os.path.dirname(os.path.abspath(workloads.__file__)), "dropping_webhook.py")
 
@@ -42,9 +42,9 @@ def shows_that_the_sidecar_stays_native_and_the_pod_runs(story):
             story.kubectl("-n", SPACE, "delete", "pod", "twice", "--ignore-not-found")
             printed = story.kubectl.apply(workloads.pod("twice", account="app"), namespace=SPACE)
             return printed if "restartPolicy" in printed else None
-        printed = story.kubectl.wait("the other webhook to be invoked", warned, 30)
+        printed = story.kubectl.wait("the other webhook to be invoked", warned)
         expect_in("Warning: handfast: restartPolicy: Always of the sidecar was missing", printed, "what kubectl prints")
-        pod, = story.kubectl.wait_for_ready("app=twice", 1, SPACE, 60)
+        pod, = story.kubectl.wait_for_ready("app=twice", 1, SPACE)
         expect_eq({one["name"]: one.get("restartPolicy") for one in pod["spec"]["initContainers"]},
                   {"handfast-init": None, "handfast": "Always"}, "restart policies")
     finally:

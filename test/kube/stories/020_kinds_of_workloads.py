@@ -9,7 +9,7 @@ from kube_cluster import install, shared, workloads
 from kube_cluster.kubectl import statuses
 from kube_cluster.pod_network import PodNetwork
 
-DEADLINE_S = 300
+DEADLINE_S = 480
 SPACE = "kinds"
 
 
@@ -69,7 +69,7 @@ def shows_that_a_job_ends_with_its_work(story):
     work = workloads.app_container("work", ("curl", "-sSf", "--max-time", "10", "http://%s:8081/" % address))
     first = workloads.app_container("first", ("curl", "-sSf", "--max-time", "10", "http://%s:8081/" % address))
     story.kubectl.apply(workloads.job("once", work, initContainers=[first]), namespace=SPACE)
-    story.kubectl("-n", SPACE, "wait", "--for=condition=complete", "job/once", "--timeout=60s", timeout_s=70)
+    story.kubectl.wait_for_job("once", SPACE)
     pod, = story.kubectl.pods("app=once", SPACE)
     expect_eq(pod["status"]["phase"], "Succeeded", "the pod's phase")
     ended = statuses(pod)["handfast"]["state"].get("terminated", {})
@@ -83,7 +83,7 @@ def shows_that_a_cron_jobs_pod_ends_too(story):
             "spec": {"schedule": "0 0 1 1 *", "jobTemplate": {"spec": template}}}
     story.kubectl.apply(cron, namespace=SPACE)
     story.kubectl("-n", SPACE, "create", "job", "tick-now", "--from=cronjob/tick")
-    story.kubectl("-n", SPACE, "wait", "--for=condition=complete", "job/tick-now", "--timeout=60s", timeout_s=70)
+    story.kubectl.wait_for_job("tick-now", SPACE)
     pod, = story.kubectl.pods("app=tick", SPACE)
     expect("handfast" in statuses(pod), "it had a sidecar")
     story.kubectl.delete_namespace(SPACE)

@@ -7,7 +7,7 @@ from kube_cluster import shop, workloads
 from kube_cluster.http_load import HttpLoad
 from kube_cluster.kubectl import statuses
 
-DEADLINE_S = 300
+DEADLINE_S = 480
 SPACE = "ticks"
 RUNS = 8
 
@@ -34,10 +34,9 @@ def shows_that_each_run_ends_and_no_call_fails(story):
         for number in range(RUNS):
             story.kubectl("-n", SPACE, "create", "job", "run-%d" % number, "--from=cronjob/tick")
         for number in range(RUNS):
-            story.kubectl("-n", SPACE, "wait", "--for=condition=complete", "job/run-%d" % number, "--timeout=120s",
-                          timeout_s=130)
+            story.kubectl.wait_for_job("run-%d" % number, SPACE)
         job = story.kubectl.wait("a run by the schedule", lambda: _scheduled(story), 90)[0]["metadata"]["name"]
-        story.kubectl("-n", SPACE, "wait", "--for=condition=complete", "job/" + job, "--timeout=60s", timeout_s=70)
+        story.kubectl.wait_for_job(job, SPACE)
     expect_eq(load.failures, [], "failed calls of %d" % load.num_requests)
     print("      %d runs beside %d calls, 0 failed" % (RUNS + 1, load.num_requests))
 

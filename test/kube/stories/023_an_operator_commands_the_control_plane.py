@@ -17,7 +17,7 @@ from kube_cluster.http_load import HttpLoad
 from kube_cluster.pod_network import PodNetwork
 from kube_cluster.replica import Replica
 
-DEADLINE_S = 420
+DEADLINE_S = 600
 SPACE, FOREIGN = "operated", "operated-foreign"
 LEAF_TTL_S = int(os.environ.get("HANDFAST_LEAF_TTL_S", "60"))
 SHOP = "spiffe://cluster.local/ns/%s/sa/shop" % SPACE

@@ -10,7 +10,7 @@ import collections
 from handfast_harness import expect_eq, needs_earlier, wait_until
 from kube_cluster import install, shared, workloads
 
-DEADLINE_S = 240
+DEADLINE_S = 420
 SPACE, ZONE = "zones", "topology.kubernetes.io/zone"
 
 

@@ -9,7 +9,7 @@ from handfast_harness import expect, expect_eq, expect_in
 from kube_cluster import install, shared, workloads
 from kube_cluster.pod_network import PodNetwork
 
-DEADLINE_S = 240
+DEADLINE_S = 420
 SPACE, FOLLOWS, HARD = "callers", "callers-follow", "callers-baseline"
 ANNOTATION = "handfast.dev/interception"
 NET_RAW, NONE = "0000000000002000", "0000000000000000"  # CAP_NET_RAW is bit 13

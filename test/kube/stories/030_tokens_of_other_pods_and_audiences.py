@@ -9,7 +9,7 @@ from kube_cluster import install, shared, workloads
 from kube_cluster.pod_network import PodNetwork
 from peers.enrollment import Enrollment
 
-DEADLINE_S = 240
+DEADLINE_S = 420
 SPACE = "tokens"
 
 

@@ -12,7 +12,7 @@ from kube_cluster import install, programs, shop
 from kube_cluster.command_line import with_rules
 from kube_cluster.machine import Program
 
-DEADLINE_S = 420
+DEADLINE_S = 600
 SPACE, PORT, SECRET = "paged", 15018, "handfast-page"
 TOKEN_FILE = "/etc/handfast-page/token"
 TOKEN = "2f0c" * 16
@@ -38,7 +38,7 @@ def _roll_out(cluster, **values):
     """As the document has it."""
     cluster.kubectl.apply(install.manifest(**values))
     cluster.kubectl("-n", install.NAMESPACE, "rollout", "restart", "deployment/handfast-control")
-    cluster.kubectl("-n", install.NAMESPACE, "rollout", "status", "deployment/handfast-control", "--timeout=120s", timeout_s=130)
+    cluster.kubectl.wait_for_rollout("handfast-control", install.NAMESPACE)
     return install.wait_for_control(cluster)
 
 

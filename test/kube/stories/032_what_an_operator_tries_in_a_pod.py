@@ -11,7 +11,7 @@ from kube_cluster import shop
 from kube_cluster.command_line import answer
 from kube_cluster.kubectl import statuses
 
-DEADLINE_S = 200
+DEADLINE_S = 420
 SPACE = "tries"
 
 

@@ -9,7 +9,7 @@ from kube_cluster import install, shop, workloads
 from kube_cluster.command_line import check
 from kube_cluster.http_load import HttpLoad
 
-DEADLINE_S = 480
+DEADLINE_S = 720
 SPACE = "outages"
 API_AWAY_S = 120
 
@@ -32,9 +32,9 @@ def shows_that_calls_go_on_while_the_api_server_is_away_for_two_minutes(story):
 def shows_that_changes_after_the_outage_are_seen(story):
     before = {pod["metadata"]["name"] for pod in story.kubectl.pods("app=store", SPACE)}
     story.kubectl("-n", SPACE, "rollout", "restart", "deployment/store")
-    story.kubectl("-n", SPACE, "rollout", "status", "deployment/store", "--timeout=90s", timeout_s=100)
+    story.kubectl.wait_for_rollout("store", SPACE)
     story.kubectl.wait("the old pods to be gone", lambda: not before & {
-        pod["metadata"]["name"] for pod in story.kubectl.get("pods", namespace=SPACE)}, 60)
+        pod["metadata"]["name"] for pod in story.kubectl.get("pods", namespace=SPACE)})
     with HttpLoad(story.network, story.address, 80) as load:
         load.wait_for_requests(20)
     expect_eq(load.failures, [], "failed calls")
@@ -58,7 +58,7 @@ def shows_that_a_wiped_ca_bundle_is_repaired_within_a_second(story):
 def shows_that_only_namespaces_with_the_label_wait_for_the_webhook(story):
     story.kubectl("-n", install.NAMESPACE, "scale", "deployment/handfast-control", "--replicas=0")
     story.kubectl.wait("the control plane to be gone", lambda: not story.kubectl.get(
-        "pods", namespace=install.NAMESPACE, selector=install.CONTROL), 60)
+        "pods", namespace=install.NAMESPACE, selector=install.CONTROL))
     refused = story.kubectl.run("-n", SPACE, "run", "waits", "--image=" + workloads.APP, check=False, timeout_s=60)
     expect(refused.returncode != 0, "a pod started without a sidecar")
     expect_in("inject.handfast.dev", refused.stderr, "the error names the webhook")
@@ -75,7 +75,7 @@ def shows_that_only_namespaces_with_the_label_wait_for_the_webhook(story):
 def shows_that_a_check_names_ready_sidecars_that_have_no_control_plane(story):
     def rows():
         return check(story)[1].get("sidecar-degraded", [])
-    found = story.kubectl.wait("a row about them", rows, 30)
+    found = story.kubectl.wait("a row about them", rows)
     expect_in("control plane unreachable: ", found[0]["got"], "the row")
     expect_in("such as ", found[0]["got"], "a pod's name")
 

@@ -6,7 +6,7 @@ from handfast_harness import expect, expect_eq
 from kube_cluster import shop
 from kube_cluster.http_load import HttpLoad
 
-DEADLINE_S = 300
+DEADLINE_S = 480
 SPACE = "rolling"
 
 
@@ -24,8 +24,8 @@ def shows_that_no_call_fails(story):
         for _ in range(2):
             before = _names(story)
             story.kubectl("-n", SPACE, "rollout", "restart", "deployment/store")
-            story.kubectl("-n", SPACE, "rollout", "status", "deployment/store", "--timeout=90s", timeout_s=100)
-            story.kubectl.wait("the old pods to end", lambda: not before & _names(story), 40)
+            story.kubectl.wait_for_rollout("store", SPACE)
+            story.kubectl.wait("the old pods to end", lambda: not before & _names(story))
         load.wait_for_requests(40)
     expect_eq(load.failures, [], "failed calls of %d" % load.num_requests)
     expect(len(load.answered_by) >= 4, "pods that answered: %s" % load.answered_by)

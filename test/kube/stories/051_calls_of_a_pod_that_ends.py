@@ -8,7 +8,7 @@ import time
 from handfast_harness import expect, expect_eq
 from kube_cluster import shop, workloads
 
-DEADLINE_S = 200
+DEADLINE_S = 420
 SPACE = "leaving"
 CALLS = 10
 _SCRIPT = """late() {

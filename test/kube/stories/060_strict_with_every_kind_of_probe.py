@@ -8,7 +8,7 @@ from handfast_harness import expect, expect_eq, expect_in
 from kube_cluster import install, shared, workloads
 from kube_cluster.kubectl import is_ready, statuses
 
-DEADLINE_S = 240
+DEADLINE_S = 420
 SPACE, OUTSIDE = "strict", "strict-outside"
 STRICT = {"handfast.dev/inbound-mode": "strict"}
 PROBES = {
@@ -59,7 +59,7 @@ def shows_that_a_stranger_gets_nothing_and_a_meshed_client_everything(story):
 def shows_that_a_probe_reports_what_the_app_does(story):
     """An app that no longer answers becomes not ready: the sidecar does not answer in its place."""
     story.kubectl.exec("http", "app", "sh", "-c", "kill -STOP -1", namespace=SPACE)  # nginx' worker
-    story.kubectl.wait("the pod not to be ready", lambda: not is_ready(story.kubectl.get("pod", "http", SPACE)), 30)
+    story.kubectl.wait("the pod not to be ready", lambda: not is_ready(story.kubectl.get("pod", "http", SPACE)))
     events = json.dumps(story.kubectl.get("events", namespace=SPACE))
     expect_in("probe failed", events, "events")
     for name in (SPACE, OUTSIDE):

@@ -11,7 +11,7 @@ from handfast_harness import expect, expect_eq, expect_in
 from kube_cluster import images, install, shared, workloads
 from kube_cluster.kubectl import is_ready, statuses
 
-DEADLINE_S = 240
+DEADLINE_S = 420
 SPACE = "probed"
 STRICT = {"handfast.dev/inbound-mode": "strict"}
 GRPC, HTTPS = 2379, 2381
@@ -47,7 +47,7 @@ def arrange(story):
 
 def shows_that_the_pods_become_ready_and_stay_so(story):
     for name in KINDS:
-        story.kubectl.wait_for_ready("app=" + name, 1, SPACE, 60)
+        story.kubectl.wait_for_ready("app=" + name, 1, SPACE)
     for name in KINDS:
         pod = story.kubectl.get("pod", name, SPACE)
         expect(is_ready(pod), "%s is not ready any more" % name)
@@ -62,9 +62,9 @@ def shows_that_a_server_that_hangs_is_not_ready(story):
     pid = story.cluster.node.pid_of(pod, "etcd")
     os.kill(pid, signal.SIGSTOP)
     try:
-        story.kubectl.wait("the pod not to be ready", lambda: not is_ready(story.kubectl.get("pod", "grpc", SPACE)), 30)
+        story.kubectl.wait("the pod not to be ready", lambda: not is_ready(story.kubectl.get("pod", "grpc", SPACE)))
     finally:
         os.kill(pid, signal.SIGCONT)
-    story.kubectl.wait_for_ready("app=grpc", 1, SPACE, 30)
+    story.kubectl.wait_for_ready("app=grpc", 1, SPACE)
     expect_in("probe failed", json.dumps(story.kubectl.get("events", namespace=SPACE)), "events")
     story.kubectl.delete_namespace(SPACE)

@@ -7,7 +7,7 @@ import json
 from handfast_harness import expect, expect_eq, expect_in
 from kube_cluster import command_line, install, shared, workloads
 
-DEADLINE_S = 240
+DEADLINE_S = 420
 SPACE = "policies"
 
 
@@ -54,7 +54,7 @@ def shows_that_without_a_policy_all_of_the_mesh_may_call(story):
 
 def shows_that_a_policy_is_in_force_when_its_status_counts_it(story):
     story.kubectl.apply(_policy("server", serviceAccounts=["server"], mode="strict", rules=[_allow({"serviceAccount": "allowed"})]))
-    story.kubectl.wait("the policy to be in force", lambda: _in_force(story, "server", 1), 30)
+    story.kubectl.wait("the policy to be in force", lambda: _in_force(story, "server", 1))
     expect_in("hello-in-plaintext", _call(story, "allowed").stdout, "the answer to the allowed client")
     refused = _call(story, "other")
     expect(refused.returncode != 0 and "hello" not in refused.stdout, "the other client got %r" % refused.stdout)
@@ -63,14 +63,14 @@ def shows_that_a_policy_is_in_force_when_its_status_counts_it(story):
 def shows_that_a_change_reaches_the_sidecar(story):
     story.kubectl.apply(_policy("server", serviceAccounts=["server"], mode="strict",
                                 rules=[_allow({"serviceAccount": "allowed"}, {"namespace": SPACE, "serviceAccount": "other"})]))
-    story.kubectl.wait("the change to be in force", lambda: _in_force(story, "server", 2), 30)
+    story.kubectl.wait("the change to be in force", lambda: _in_force(story, "server", 2))
     expect_in("hello-in-plaintext", _call(story, "other").stdout, "the answer to the other client")
 
 
 def shows_that_what_is_not_valid_has_a_reason_and_changes_nothing(story):
     rule = {**_allow({"serviceAccount": "allowed"}), "networks": ["192.0.2.1/24"]}
     story.kubectl.apply(_policy("server", serviceAccounts=["server"], mode="strict", rules=[rule]))
-    story.kubectl.wait("the policy to be refused", lambda: _status(story, "server").get("accepted") is False, 30)
+    story.kubectl.wait("the policy to be refused", lambda: _status(story, "server").get("accepted") is False)
     expect_in("192.0.2.1/24", _status(story, "server")["message"], "the reason")
     expect_in("hello-in-plaintext", _call(story, "other").stdout, "the answer to the other client")
 
@@ -82,7 +82,7 @@ def _handfast(story, *words):
 
 def shows_that_the_command_line_lists_them_with_their_sidecars(story):
     story.kubectl.apply(_policy("server", serviceAccounts=["server"], mode="strict", rules=[_allow({"serviceAccount": "allowed"})]))
-    story.kubectl.wait("the policy to be in force", lambda: _in_force(story, "server", 4), 30)
+    story.kubectl.wait("the policy to be in force", lambda: _in_force(story, "server", 4))
     _, listed = _handfast(story, "policy", "list")
     row, = [row for row in listed["sections"] if row["object"] == SPACE + "/server"]
     expect_eq({key: row[key] for key in ("source", "accounts", "mode", "rules", "sidecars", "sidecars_in_force", "accepted")},
@@ -96,7 +96,7 @@ def shows_warnings_in_the_status_and_in_the_check(story):
     story.kubectl.apply(_policy("odd", serviceAccounts=["other"], rules=[
         {"name": "shut", "action": "deny", "sources": [{"namespace": SPACE}]}, _allow({"serviceAccount": "allowed"}),
         {"name": "typo", "action": "allow", "sources": [{"trustDomain": "cluster.lokal"}]}]))
-    warnings = story.kubectl.wait("warnings", lambda: _status(story, "odd").get("warnings"), 30)
+    warnings = story.kubectl.wait("warnings", lambda: _status(story, "odd").get("warnings"))
     expect_eq(len(warnings), 2, "the warnings: %s" % warnings)
     expect_in("odd/callers can never apply", warnings[0], "the first")
     expect_in("odd/typo", warnings[1], "the second")
@@ -122,7 +122,7 @@ def shows_that_a_member_that_is_not_known_is_not_lost_in_silence(story):
     expect_in('unknown field "spec.rules[0].source"', apply("--validate=warn").stderr, "the warning")
     silent = apply("--validate=false")
     expect_eq((silent.returncode, silent.stderr), (0, ""), "what kubectl prints without validation")
-    warnings = story.kubectl.wait("the warning", lambda: _status(story, "server").get("warnings"), 30)
+    warnings = story.kubectl.wait("the warning", lambda: _status(story, "server").get("warnings"))
     expect_in("spec.rules[0] has the member 'source' as it was applied: the API server has dropped it", warnings[0], "the warning")
     path = story.log_path("policy")
     with open(path, "w") as file:
@@ -130,7 +130,7 @@ def shows_that_a_member_that_is_not_known_is_not_lost_in_silence(story):
     code, failure = _handfast(story, "policy", "lint", "--file", path)
     expect(code not in (0, 1) and "'source'" in json.dumps(failure), "what lint has for the file: %s" % failure)
     story.kubectl.apply(_policy("server", serviceAccounts=["server"], mode="strict", rules=[_allow({"serviceAccount": "allowed"})]))
-    story.kubectl.wait("the warning to be over", lambda: "warnings" not in _status(story, "server"), 30)
+    story.kubectl.wait("the warning to be over", lambda: "warnings" not in _status(story, "server"))
 
 
 def shows_which_connections_a_policy_would_close_before_it_is_applied(story):
@@ -151,8 +151,8 @@ def shows_that_two_modes_are_a_conflict_that_both_name(story):
     story.kubectl.apply(_policy("second", serviceAccounts=["allowed"], mode="strict"),
                         _policy("third", serviceAccounts=["allowed", "other"], mode="permissive"))
     story.kubectl.wait("the conflict", lambda: _status(story, "second").get("conflicts")
-                       and _status(story, "third").get("conflicts"), 30)
+                       and _status(story, "third").get("conflicts"))
     expect_in("policy second has the mode strict", _status(story, "third")["conflicts"][0], "the conflict")
     story.kubectl.run("-n", SPACE, "delete", "policies.handfast.dev", "third")
-    story.kubectl.wait("the conflict to be over", lambda: "conflicts" not in _status(story, "second"), 30)
+    story.kubectl.wait("the conflict to be over", lambda: "conflicts" not in _status(story, "second"))
     story.kubectl.delete_namespace(SPACE)

@@ -11,7 +11,7 @@ from kube_cluster.http_load import HttpLoad
 from kube_cluster.pod_network import PodNetwork
 from kube_cluster.programs import Missing
 
-DEADLINE_S = 600
+DEADLINE_S = 900
 SPACE = "upgrade"
 # The cluster admits the priorities of the system where a quota names them alone, as some do. The earlier manifest has none.
 QUOTA = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "handfast-control"},
@@ -41,17 +41,16 @@ def arrange(story):
 
 def _control(story, manifest):
     story.kubectl.apply(manifest)
-    story.kubectl("-n", install.NAMESPACE, "rollout", "status", "deployment/handfast-control", "--timeout=120s",
-                  timeout_s=130)
+    story.kubectl.wait_for_rollout("handfast-control", install.NAMESPACE)
     install.wait_for_control(story.cluster)
 
 
 def _restart(story, name, num, image):
     before = {pod["metadata"]["name"] for pod in story.kubectl.pods("app=" + name, SPACE)}
     story.kubectl("-n", SPACE, "rollout", "restart", "deployment/" + name)
-    story.kubectl("-n", SPACE, "rollout", "status", "deployment/" + name, "--timeout=90s", timeout_s=100)
+    story.kubectl.wait_for_rollout(name, SPACE)
     story.kubectl.wait("the old pods of %s to be gone" % name, lambda: not before & {
-        pod["metadata"]["name"] for pod in story.kubectl.get("pods", namespace=SPACE)}, 60)
+        pod["metadata"]["name"] for pod in story.kubectl.get("pods", namespace=SPACE)})
     pods = story.kubectl.wait_for_ready("app=" + name, num, SPACE)
     for pod in pods:
         expect_eq([one["image"] for one in pod["spec"]["initContainers"] if one["name"] == "handfast"], [image],

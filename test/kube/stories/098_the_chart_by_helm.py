@@ -91,7 +91,7 @@ def shows_that_a_release_beside_its_own_namespace_is_refused_before_anything_is_
 def shows_that_an_install_makes_a_mesh(story):
     if not story.helm:
         return
-    _helm(story, "install", RELEASE, CHART, *IMAGES, "--wait", "--timeout", "90s")
+    _helm(story, "install", RELEASE, CHART, *IMAGES, "--wait", "--timeout", "180s")
     install.wait_for_control(story.cluster)
     shop.arrange(story, SPACE, stores=1)
     answer = story.kubectl.exec(story.shop["metadata"]["name"], "app", "curl", "-sS", "--max-time", "10",
@@ -112,8 +112,8 @@ def shows_an_upgrade_a_rollback_and_an_uninstall_that_leaves_nothing(story):
         return
     before = _control_plane(story)["spec"]
     _helm(story, "upgrade", RELEASE, CHART, *IMAGES, "--set", "identity.leafTtl=2h", "--set", "replicas=3", "--set",
-          "federation.port=15013", "--set-json", "federation.partners=" + json.dumps(PARTNERS), "--wait", "--timeout", "90s")
-    _helm(story, "upgrade", RELEASE, CHART, "--reset-then-reuse-values", "--wait", "--timeout", "90s")  # as the page has it
+          "federation.port=15013", "--set-json", "federation.partners=" + json.dumps(PARTNERS), "--wait", "--timeout", "180s")
+    _helm(story, "upgrade", RELEASE, CHART, "--reset-then-reuse-values", "--wait", "--timeout", "180s")  # as the page has it
     expect_eq(_control_plane(story)["spec"]["replicas"], 3, "replicas after the upgrade")
     settings = json.dumps(story.kubectl.get("configmaps", namespace=install.NAMESPACE))
     expect_in("2h", settings, "the settings after the upgrade")
@@ -122,16 +122,16 @@ def shows_an_upgrade_a_rollback_and_an_uninstall_that_leaves_nothing(story):
     address = story.kubectl.get("service", "handfast-control", install.NAMESPACE)["spec"]["clusterIP"]
     fetch = story.cluster.machine.argv(["curl", "-sSk", "--max-time", "5", "https://%s:15013/" % address])
     story.kubectl.wait("the bundle at the Service", lambda: "spiffe_sequence" in subprocess.run(
-        fetch, capture_output=True, text=True, check=False).stdout, 30)
+        fetch, capture_output=True, text=True, check=False).stdout)
     listed = story.kubectl.exec(_control_pod(story), "control", "/handfast", "federation", "list", namespace=install.NAMESPACE)
     expect_in("partner.example", listed, "the partners")
-    _helm(story, "rollback", RELEASE, "1", "--wait", "--timeout", "90s")
+    _helm(story, "rollback", RELEASE, "1", "--wait", "--timeout", "180s")
     after = _control_plane(story)["spec"]
     after["template"]["metadata"]["annotations"].pop("kubectl.kubernetes.io/restartedAt")  # kubectl's, not Helm's
     expect_eq(after, before, "the control plane after the rollback")
     story.kubectl.delete_namespace(SPACE)
-    _helm(story, "uninstall", RELEASE, "--wait", "--timeout", "90s")
-    story.kubectl.wait("every object to be gone", lambda: not _left(story), 60)
+    _helm(story, "uninstall", RELEASE, "--wait", "--timeout", "180s")
+    story.kubectl.wait("every object to be gone", lambda: not _left(story))
 
 
 def _left(story):
