@@ -23,7 +23,7 @@ has a sidecar, and all is removed when you leave it. Without one, the commands t
 command ends; --down with the folder of the story removes all.
 
 With --second-try a story that fails runs once more. One that passes only then is flaky: it is listed above the last
-line. One flaky story per run, and one more per 50 stories, do not fail the run; beyond that each counts as failed.
+line. Two flaky stories per run, and one more per 50 stories, do not fail the run; beyond that each counts as failed.
 The last line is `N passed, N failed`; the exit code is 0 only if none failed."""
 
 import argparse

@@ -496,11 +496,11 @@ class SecondTries(unittest.TestCase):
 
     def test_a_few_flaky_stories_are_named_and_more_have_failed(self):
         passed = [("p%d" % at, tries.PASSED) for at in range(60)]
-        few = passed + [("a", tries.FLAKY), ("b", tries.FLAKY)]
-        self.assertEqual(self._failed(few), (0, "flaky: a\nflaky: b\n62 passed, 0 failed\n"))
-        failed, out = self._failed(few + [("c", tries.FLAKY)])
-        self.assertEqual((failed, out.splitlines()[-1]), (3, "60 passed, 3 failed"))
-        self.assertEqual(self._failed(few + [("c", tries.FAILED)])[0], 1)
+        few = passed + [(name, tries.FLAKY) for name in "abc"]
+        self.assertEqual(self._failed(few), (0, "flaky: a\nflaky: b\nflaky: c\n63 passed, 0 failed\n"))
+        failed, out = self._failed(few + [("d", tries.FLAKY)])
+        self.assertEqual((failed, out.splitlines()[-1]), (4, "60 passed, 4 failed"))
+        self.assertEqual(self._failed(few + [("d", tries.FAILED)])[0], 1)
 
 
 class KubernetesPrograms(unittest.TestCase):

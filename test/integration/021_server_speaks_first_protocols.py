@@ -39,7 +39,7 @@ def shows_that_a_servers_greeting_comes_at_once(story):
         expect_eq(stream.receive_exactly(sock, 11), b"220 ready\r\n", "greeting")
         took = time.monotonic() - started
         expect_eq(stream.exchange(sock, b"HELO x\r\n"), (b"HELO x\r\n", "fin"), "the rest")
-    expect(took < 0.5, "the greeting took %.2f s" % took)
+    expect(took < 2, "the greeting took %.2f s" % took)
 
 
 def shows_that_a_silent_connection_stays_open_among_busy_ones(story):

@@ -70,7 +70,8 @@ def finding_l9_an_honest_request_is_served_at_once_afterwards(story):
     started = time.monotonic()
     with story.mesh.client.connect(story.mesh.server.ipv4, 9000, uid=1000) as sock:
         expect_eq(stream.exchange(sock, b"honest"), (b"honest", "fin"), "an honest request")
-    expect(time.monotonic() - started < 1, "it took %.1f s" % (time.monotonic() - started))
+    # A lost segment is sent again after 1 s.
+    expect(time.monotonic() - started < 3, "it took %.1f s" % (time.monotonic() - started))
 
 
 def _left(sidecar):
