@@ -154,7 +154,8 @@ static void add_condition(
 		printf("  %-9s %s: %s; %s\n", "degraded", name, detail, fix);
 }
 
-static void report_control(
+/* False: a condition is degraded. */
+static bool report_control(
 	const struct command_line *line, const Handfast__V1__StatusResponse *status, const struct ends *ends)
 {
 	char name[TEXT_MAX], detail[TEXT_MAX], fix[TEXT_MAX];
@@ -170,6 +171,7 @@ static void report_control(
 	}
 	if (fleet_is_bad(status, detail))
 		add_condition(line, "sidecars", detail, FLEET_FIX, conditions);
+	bool is_well = json_array_size(conditions) == 0;
 	if (line->json)
 		show_json(json_pack("{s:s, s:b, s:o, s:O, s:o*}", "checked", "control plane", "ready", true,
 			"conditions", conditions, "certificates", ends->rows, "sidecar",
@@ -178,6 +180,7 @@ static void report_control(
 		print_ends(ends);
 	if (!line->json)
 		json_decref(conditions);
+	return is_well;
 }
 
 static enum cli_exit check_control_plane(struct command_line *line, struct ends *ends)
@@ -196,9 +199,8 @@ static enum cli_exit check_control_plane(struct command_line *line, struct ends 
 		add_end(ends, show_bytes(pb_span(one->kind), kind, sizeof kind), sha256, one->not_before_ms / 1000,
 			one->not_after_ms / 1000);
 	}
-	report_control(line, status, ends);
-	bool is_well = status->n_conditions == 0 && ends->num_ending == 0 && !fleet_is_bad(status, kind);
-	return is_well ? CLI_DONE : CLI_REFUSED;
+	bool is_well = report_control(line, status, ends);
+	return is_well && ends->num_ending == 0 ? CLI_DONE : CLI_REFUSED;
 }
 
 /* --- which of them --- */

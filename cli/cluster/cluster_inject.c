@@ -210,8 +210,12 @@ static enum err run(struct injecting *injecting, const char *file, struct why *w
 	_cleanup_(json_decrefp) json_t *documents = NULL;
 	CHECK(file != NULL); /* the command line demands it */
 	bool is_stdin = strcmp(file, "-") == 0;
+	const char *name = is_stdin ? "the standard input" : file;
 	RETURN_IF_ERR(document_file_read(file, &text, why));
-	RETURN_IF_ERR(documents_read(buf_span(&text), is_stdin ? "the standard input" : file, &documents, why));
+	RETURN_IF_ERR(documents_read(buf_span(&text), name, &documents, why));
+	if (json_array_size(documents) == 0)
+		return why_set(why, ERR_MALFORMED, "an object of Kubernetes, or several, as YAML or JSON",
+			"check the file, or the command whose output it is", "%.200s has no object", name);
 	RETURN_IF_ERR(take_options(injecting, why));
 	for (size_t i = 0; i < json_array_size(documents); i++)
 		take(injecting, json_array_get(documents, i));

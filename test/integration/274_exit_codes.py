@@ -170,6 +170,10 @@ def shows_that_inject_reads_all_of_json_and_loses_no_document(story):
         made = inject(text)
         expect(made.returncode != 0, "%r is taken" % text)
         expect_in("line ", made.stdout + made.stderr, "the failure of %r" % text)
+    for text in ("", "# a comment\n---\n"):
+        made = inject(text)
+        expect_eq(made.returncode, 65, "exit code of a file without an object")
+        expect_in("has no object", made.stdout + made.stderr, "the failure of %r" % text)
 
 
 def shows_that_a_control_plane_that_cannot_start_ends_with_a_reason(story):
