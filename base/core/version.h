@@ -1,4 +1,4 @@
 /* The release number: used by --version, the hello messages of streams and the metrics. */
 #pragma once
 
-#define HANDFAST_VERSION "0.1.0"
+#define HANDFAST_VERSION "0.2.0"

@@ -8,7 +8,7 @@
     test/kube/cluster.py enter FOLDER [ARGV]  a shell, or a command, in the machine's namespaces
     test/kube/cluster.py images [--image-tag TAG] FOLDER
                                               builds Handfast's images from HANDFAST_BIN (else bazel-bin) and imports them,
-                                              with the tag `test`; deploy/kubernetes/handfast.yaml has 0.1.0
+                                              with the tag `test`; deploy/kubernetes/handfast.yaml has the release
     test/kube/cluster.py down FOLDER          ends it and removes what it left
 
 FOLDER is made by `up` and has the logs; keep its path short. FOLDER/environment has shell variables: KUBECONFIG,

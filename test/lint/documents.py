@@ -228,8 +228,25 @@ def links_resolve(tree):
                 yield f"{place}: {target}: no such heading"
 
 
+RELEASE = "base/core/version.h"
+
+
+def texts_name_the_release(tree):
+    """Texts that name a version of our images, README and CHANGES name the release of base/core/version.h."""
+    release = re.search(r'HANDFAST_VERSION "([^"]+)"', tree.texts.get(RELEASE, ""))
+    release = release[1] if release else "none"
+    for place, match in citations(tree, re.compile(r"handfast-(?:control|sidecar|init|cni):(\d[\w.-]*)")):
+        if match[1] != release:
+            yield f"{place}: {match[0]}: the release is {release}"
+    if f"Version {release}," not in tree.texts.get("README.md", ""):
+        yield f"README.md: does not have 'Version {release},'"
+    newest = re.findall(r"^## (\S+)$", tree.texts.get("CHANGES.md", ""), re.M)[:2]
+    if release not in newest or newest.index(release) and newest[0] != "Unreleased":
+        yield f"CHANGES.md: begins with {' and '.join(newest)}, and not with {release} or Unreleased and {release}"
+
+
 RULES = [documents_exist, sections_exist, decisions_exist, stories_exist, style_rules_exist, files_exist, cited_files_exist, documents_are_listed, pages_are_in_the_navigation,
-         protocols_are_tested, symptoms_are_explained, lines_fit, links_resolve]
+         protocols_are_tested, symptoms_are_explained, texts_name_the_release, lines_fit, links_resolve]
 
 
 if __name__ == "__main__":

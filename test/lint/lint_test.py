@@ -97,6 +97,15 @@ class Documents(unittest.TestCase):
     def test_a_pattern_of_names_is_no_citation(self):
         self.assertEqual(found(documents.documents_exist, {"x.py": 'tracked("*README.md", "docs/*.md")'}), [])
 
+    def test_one_release_is_named_everywhere(self):
+        texts = {documents.RELEASE: '#define HANDFAST_VERSION "2.1.0"', "README.md": "Version 2.1.0, see",
+                 "CHANGES.md": "# Changes\n\n## 2.1.0\n\n## 2.0.0\n", "a.yaml": "image: x/handfast-cni:2.1.0"}
+        self.assertEqual(found(documents.texts_name_the_release, texts), [])
+        self.assertEqual(found(documents.texts_name_the_release, {**texts, "CHANGES.md": "## Unreleased\n## 2.1.0\n"}), [])
+        old = {"README.md": "Version 2.0.0, see", "CHANGES.md": "## Unreleased\n## 2.0.0\n", "a.yaml": "\nx/handfast-cni:2.0.0"}
+        self.assertEqual([line.split(": ")[0] for line in found(documents.texts_name_the_release, {**texts, **old})],
+                         ["a.yaml:2", "README.md", "CHANGES.md"])
+
     def test_a_section_that_is_cited_is_a_heading(self):
         texts = {"docs/design.md": "# Design\n## Folders\n", "x.py": '# docs/design.md, "Folders"; design.md, "Rooms"'}
         self.assertEqual(found(documents.sections_exist, texts), ["x.py:1: design.md has no section 'Rooms'"])
