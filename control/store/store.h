@@ -1,9 +1,10 @@
-/* The control plane's durable state: keys and values with versions. One small interface, so that another engine (etcd)
- * can replace the present one; no file outside this folder uses SQL.
+/* The control plane's durable state: keys and values with versions. One small interface; three engines implement it:
+ * SQLite (store_open(), below), custom resources (store_records.h), etcd (etcd/store_etcd.h). Only the first has a
+ * thread, which commits many changes together, and only the first belongs to one process alone.
  *
- * Reads come from memory and show exactly what is durable. Every change is a compare-and-swap: the store's own thread
- * commits many of them together, and the answer comes back on the loop only after that commit. So an answer that was
- * given survives kill -9. */
+ * Reads come from memory and show only what is durable; what other control planes have changed in a shared engine comes
+ * a moment later. Each change is a compare-and-swap that is answered on the loop once it is durable in its engine. So
+ * an answer that was given survives kill -9. */
 #pragma once
 
 #include "base/core/err.h"
@@ -25,25 +26,26 @@ struct store_value { /* borrowed until the loop's next round */
  * damaged; nothing is overwritten. ERR_EXISTS: another process has it open. ERR_CONFIG: others may read it. */
 enum err store_open(struct loop *loop, const char *path, struct store **out, struct why *why) _must_use_;
 /* The same in two steps, for a process that must have one thread at first: load locks and reads the store, start makes
- * its thread. Before the start changes wait, and the three blocking calls below are allowed. */
+ * its thread. Before the start changes wait, and the three blocking calls below are allowed. Those are for an
+ * operator's restore; of the other engines etcd alone has the first and the third, at any time. */
 enum err store_load(struct loop *loop, const char *path, struct store **out, struct why *why) _must_use_;
 enum err store_start(struct store *store, struct why *why) _must_use_;
 /* From now on the store has another incarnation. */
 enum err store_begin_incarnation(struct store *store, struct why *why) _must_use_;
-/* Copies the records below `prefix` that the store at `path` has and this one lacks; no process may have that store
- * open. */
+/* SQLite alone. Copies the records below `prefix` that the store at `path` has and this one lacks. ERR_EXISTS: a
+ * process has that store open; ERR_NOT_FOUND: there is none; others as store_open(). */
 enum err store_merge(
 	struct store *store, const char *path, const char *prefix, size_t *out_num, struct why *why) _must_use_;
 /* Removes the records below `prefix` for which is_over() is true. */
 typedef bool store_is_over_fn(struct span bytes);
 enum err store_drop(struct store *store, const char *prefix, store_is_over_fn *is_over, size_t *out_num,
 	struct why *why) _must_use_;
-/* Waits for the commits under way; their answers are dropped. The loop is still there and runs another round if any
- * were under way. */
+/* The answers of changes under way are dropped. SQLite waits for their commits, and the loop runs another round if
+ * there were any; in the other engines they may or may not happen. */
 void store_close(struct store *store);
 DEFINE_CLEANUP(struct store *, store_close)
 
-uint64_t store_incarnation(const struct store *store); /* random, made with the file; never 0 */
+uint64_t store_incarnation(const struct store *store); /* random, made with the store; never 0 */
 uint64_t store_revision(const struct store *store);    /* version of the newest change that reads show */
 
 bool store_get(const struct store *store, const char *key, struct store_value *out);
@@ -51,8 +53,8 @@ typedef void store_list_fn(void *arg, const char *key, const struct store_value 
 /* In key order. on_entry may call store_swap(): what reads show changes later, on the loop. */
 void store_list(const struct store *store, const char *prefix, store_list_fn *on_entry, void *arg);
 
-/* ERR_NONE with the new version; ERR_CONFLICT: the version has changed; ERR_IO: an I/O error, nothing changed. Called
- * once, from the loop, never from within store_swap(). */
+/* ERR_NONE with the new version; ERR_CONFLICT: the version has changed; ERR_IO: with SQLite nothing changed, in a
+ * shared engine the change may or may not have happened. Called once, from the loop, never from within store_swap(). */
 typedef void store_done_fn(void *arg, enum err err, uint64_t version);
 /* Why the last commit failed; err ERR_NONE: it did not. */
 const struct why *store_trouble(const struct store *store);
@@ -67,7 +69,7 @@ void store_swap(
 #define STORE_CUT_OFF_MS 10000
 uint64_t store_silent_ms(const struct store *store, struct why *out_why);
 
-/* Removes up to `max` records below `prefix` for which is_over() is true, without waiting for it. Returns how many. */
+/* Begins to remove up to `max` records below `prefix` for which is_over() is true. Returns how many. */
 typedef bool store_prune_fn(void *arg, const char *key, struct span bytes);
 unsigned store_prune(struct store *store, const char *prefix, unsigned max, store_prune_fn *is_over, void *arg);
 
