@@ -27,12 +27,24 @@ static enum err ask(int fd, struct passed_sockets **out, struct why *why)
 	return passed_sockets_receive(fd, ANSWER_MS, out, why);
 }
 
+/* The file of the admin socket is there in each network namespace. What this process would open for its sockets, to
+ * workloads and to the control plane, would be of another host than what they accept. */
+static enum err same_network(const struct passed_sockets *sockets, struct why *why)
+{
+	if (passed_sockets_are_of_this_network(sockets))
+		return ERR_NONE;
+	return why_set(why, ERR_CONFLICT, "the network namespace of the running sidecar",
+		"run it in the network namespace of the running sidecar: nsenter --net, or ip netns exec",
+		"the running sidecar listens in another network namespace");
+}
+
 enum err sidecar_take_over_begin(struct sidecar *sidecar, struct why *why)
 {
 	struct sidecar_take_over *take_over = &sidecar->take_over;
 	_cleanup_fd_ int fd = -1;
 	RETURN_IF_ERR(running_connect(sidecar->config->admin_socket, &fd, why));
 	RETURN_IF_ERR(ask(fd, &take_over->sockets, why));
+	RETURN_IF_ERR(same_network(take_over->sockets, why));
 	if (sidecar->options.uses_its_output) {
 		RETURN_IF_ERR(passed_sockets_use_outputs(take_over->sockets, why));
 		log_reopen();

@@ -186,6 +186,15 @@ int passed_sockets_take_any(struct passed_sockets *sockets, struct addr *at)
 	return fd;
 }
 
+bool passed_sockets_are_of_this_network(const struct passed_sockets *sockets)
+{
+	uint64_t own, theirs;
+	if (sockets->num == 0 || socket_own_network_namespace(&own) != ERR_NONE ||
+		socket_network_namespace(sockets->fds[0], &theirs) != ERR_NONE)
+		return true;
+	return own == theirs;
+}
+
 size_t passed_sockets_num(const struct passed_sockets *sockets)
 {
 	return sockets == NULL ? 0 : sockets->num;

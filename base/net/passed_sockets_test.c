@@ -1,17 +1,19 @@
 #include "base/net/fd.h"
 #include "base/net/passed_sockets.h"
 #include "base/net/socket.h"
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 /* cmocka requires the four headers above */
 #include <cmocka.h>
 
-enum { TIMEOUT_MS = 2000 };
+enum { TIMEOUT_MS = 2000, ELSEWHERE_IS_DENIED = 77 };
 
 struct ends {
 	int giver, taker;
@@ -171,6 +173,59 @@ static void output_goes_where_the_other_process_writes(_unused_ void **state)
 	ends_close(&ends);
 }
 
+/* A process of another network namespace, which gives a socket that listens there. Never returns. */
+static void give_from_elsewhere(int fd)
+{
+	struct addr at = {.port = 0};
+	const struct socket_listen_options how = {.backlog = 1};
+	int listening;
+	if (unshare(CLONE_NEWNET) != 0)
+		_exit(ELSEWHERE_IS_DENIED);
+	bool is_given = ip_addr_parse(SPAN_LITERAL("0.0.0.0"), &at.ip) == ERR_NONE &&
+			socket_listen(&at, &how, &listening, NULL) == ERR_NONE &&
+			passed_sockets_send(fd, &listening, 1, NULL) == ERR_NONE;
+	_exit(is_given ? 0 : 1);
+}
+
+static void sockets_of_another_network_namespace_are_noticed(_unused_ void **state)
+{
+	struct ends ends;
+	struct passed_sockets *sockets = NULL;
+	int status;
+	ends_open(&ends);
+	pid_t pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0)
+		give_from_elsewhere(ends.giver);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	bool is_denied = WIFEXITED(status) && WEXITSTATUS(status) == ELSEWHERE_IS_DENIED;
+	if (!is_denied) {
+		assert_int_equal(status, 0);
+		assert_int_equal(passed_sockets_receive(ends.taker, TIMEOUT_MS, &sockets, NULL), ERR_NONE);
+		assert_int_equal(passed_sockets_num(sockets), 1);
+		assert_false(passed_sockets_are_of_this_network(sockets));
+		passed_sockets_free(sockets);
+	}
+	ends_close(&ends);
+	if (is_denied)
+		skip(); /* a network namespace needs root */
+}
+
+static void sockets_of_the_same_network_namespace_are_its_own(_unused_ void **state)
+{
+	struct ends ends;
+	struct addr at = {.port = 0};
+	ends_open(&ends);
+	int fd = listening_at(&at, false);
+	struct passed_sockets *sockets = passed(&ends, &fd, 1), *none = passed(&ends, NULL, 0);
+	assert_true(passed_sockets_are_of_this_network(sockets));
+	assert_true(passed_sockets_are_of_this_network(none));
+	passed_sockets_free(sockets);
+	passed_sockets_free(none);
+	fd_close(fd);
+	ends_close(&ends);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -180,6 +235,8 @@ int main(void)
 		cmocka_unit_test(what_does_not_listen_is_closed),
 		cmocka_unit_test(a_line_of_text_is_the_reason),
 		cmocka_unit_test(an_end_before_all_have_come_is_an_error),
+		cmocka_unit_test(sockets_of_another_network_namespace_are_noticed),
+		cmocka_unit_test(sockets_of_the_same_network_namespace_are_its_own),
 		cmocka_unit_test(output_goes_where_the_other_process_writes),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

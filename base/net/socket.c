@@ -236,6 +236,12 @@ enum err socket_network_namespace(int fd, uint64_t *out)
 	return ERR_NONE;
 }
 
+enum err socket_own_network_namespace(uint64_t *out)
+{
+	_cleanup_fd_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	return fd < 0 ? err_from_errno(errno) : socket_network_namespace(fd, out);
+}
+
 typedef int name_fn(int fd, struct sockaddr *sa, socklen_t *len);
 
 static enum err addr_of(int fd, name_fn *name, struct addr *out)

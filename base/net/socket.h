@@ -50,6 +50,7 @@ enum err socket_peer_user(int fd, uid_t *out) _must_use_;
 /* The network namespace that the peer of a Unix socket was in at connect(), or that a listening one was made in: an
  * opaque number, equal for the same namespace. ERR_UNSUPPORTED: the kernel is older than 5.14. */
 enum err socket_network_namespace(int fd, uint64_t *out) _must_use_;
+enum err socket_own_network_namespace(uint64_t *out) _must_use_; /* that of this thread, as above */
 
 enum err socket_local_addr(int fd, struct addr *out) _must_use_;
 void socket_set_nodelay(int fd);
