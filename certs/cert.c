@@ -4,6 +4,7 @@
 #include "certs/boringssl.h"
 #include "certs/der.h"
 #include "certs/public_key.h"
+#include "certs/signature.h"
 #include <pthread.h>
 #include <stdio.h>
 
@@ -65,21 +66,12 @@ static enum err check_serial(const X509 *cert, const char *which, struct why *wh
 
 static enum err check_signature_algorithm(const X509 *cert, const char *which, struct why *why)
 {
-	int nid = X509_get_signature_nid(cert);
-	switch (nid) {
-	case NID_ecdsa_with_SHA256:
-	case NID_ecdsa_with_SHA384:
-	case NID_ecdsa_with_SHA512:
-	case NID_sha256WithRSAEncryption:
-	case NID_sha384WithRSAEncryption:
-	case NID_sha512WithRSAEncryption:
-	case NID_rsassaPss: /* BoringSSL accepts SHA-2 only */
-	case NID_ED25519:
+	const X509_ALGOR *algorithm;
+	X509_get0_signature(NULL, &algorithm, cert);
+	if (signature_algorithm_is_allowed(algorithm))
 		return ERR_NONE;
-	}
-	const char *name = OBJ_nid2ln(nid);
 	return why_set(why, ERR_WEAK_KEY, "a signature with SHA-256 or better", CERT_FIX, "%s is signed with %s", which,
-		name != NULL ? name : "an unknown algorithm");
+		signature_algorithm_name(algorithm));
 }
 
 static enum err check_key(X509 *cert, const char *which, struct why *why)

@@ -23,9 +23,9 @@ struct crypto_buffer_pool_st *cert_pool(void);
 /* Adds DER to the pool. ERR_MALFORMED when it is empty, larger than CERT_MAX or not DER. `which` names it in *why. */
 enum err cert_buffer_new(struct span der, const char *which, struct crypto_buffer_st **out, struct why *why) _must_use_;
 
-/* Parses and checks: v3, positive serial of at most 20 bytes, an allowed key (ERR_WEAK_KEY), a SHA-2 or Ed25519
- * signature (ERR_WEAK_KEY), no duplicate extension, no unknown critical extension (ERR_NOT_SVID), notBefore before
- * notAfter. */
+/* Parses and checks: v3, positive serial of at most 20 bytes, an allowed key (ERR_WEAK_KEY), a signature of
+ * those of signature_algorithm_is_allowed() (ERR_WEAK_KEY), no duplicate extension, no unknown critical extension
+ * (ERR_NOT_SVID), notBefore before notAfter. */
 enum err cert_parse(
 	struct crypto_buffer_st *buffer, const char *which, struct x509_st **out, struct why *why) _must_use_;
 

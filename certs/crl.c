@@ -16,17 +16,9 @@ static enum err refuse(struct why *why, enum err err, const char *got)
 
 static bool is_signature_allowed(const X509_CRL *crl)
 {
-	switch (X509_CRL_get_signature_nid(crl)) {
-	case NID_ecdsa_with_SHA256:
-	case NID_ecdsa_with_SHA384:
-	case NID_ecdsa_with_SHA512:
-	case NID_sha256WithRSAEncryption:
-	case NID_sha384WithRSAEncryption:
-	case NID_sha512WithRSAEncryption:
-	case NID_ED25519:
-		return true;
-	}
-	return false;
+	const X509_ALGOR *algorithm;
+	X509_CRL_get0_signature(crl, NULL, &algorithm);
+	return signature_algorithm_is_allowed(algorithm);
 }
 
 static AUTHORITY_KEYID *authority_of(const X509_CRL *crl)

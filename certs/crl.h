@@ -12,8 +12,9 @@
 struct X509_crl_st;
 
 /* DER without trailing bytes, version 2, a nextUpdate (without one a list could be replayed forever), an
- * issuer, an authorityKeyIdentifier and a CRL number (RFC 5280 5.2.1, 5.2.3), a SHA-2 or Ed25519 signature, no unknown
- * critical extension. ERR_MALFORMED, ERR_UNSUPPORTED. */
+ * issuer, an authorityKeyIdentifier and a CRL number (RFC 5280 5.2.1, 5.2.3), a signature of those of
+ * signature_algorithm_is_allowed(), as certificates; no critical extension, no entry removeFromCRL. The signature is
+ * not verified. ERR_TOO_LARGE (more than CRL_MAX), ERR_MALFORMED, ERR_UNSUPPORTED. */
 enum err crl_parse(struct span der, struct X509_crl_st **out, struct why *why) _must_use_;
 int64_t crl_next_update_s(const struct X509_crl_st *crl);
 /* Both are of one authority's key: by its name and by authorityKeyIdentifier. */

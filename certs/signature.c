@@ -41,6 +41,82 @@ static bool note(const struct pair *pair, bool is_hashed, int verified)
 	return verified == 1;
 }
 
+/* --- algorithms --- */
+
+static int nid_of(const X509_ALGOR *algorithm)
+{
+	const ASN1_OBJECT *object;
+	X509_ALGOR_get0(&object, NULL, NULL, algorithm);
+	return OBJ_obj2nid(object);
+}
+
+static bool is_sha2(const EVP_MD *digest)
+{
+	return digest != NULL && (digest == EVP_sha256() || digest == EVP_sha384() || digest == EVP_sha512());
+}
+
+/* Up to the hash of the mask and the salt's length. */
+static bool split_pss(const ASN1_STRING *parameters, CBS *out_hash, CBS *out_mask_hash, uint64_t *out_salt_len)
+{
+	static const uint8_t mgf1[] = {0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x08};
+	static const uint8_t trailer[] = {0xa3, 0x03, 0x02, 0x01, 0x01}; /* the default: some write it */
+	const unsigned tag = CBS_ASN1_CONTEXT_SPECIFIC | CBS_ASN1_CONSTRUCTED;
+	CBS in, all, mask, id, salt;
+	CBS_init(&in, ASN1_STRING_get0_data(parameters), (size_t)ASN1_STRING_length(parameters));
+	return CBS_get_asn1(&in, &all, CBS_ASN1_SEQUENCE) && CBS_get_asn1(&all, out_hash, tag | 0) &&
+	       CBS_get_asn1(&all, &mask, tag | 1) && CBS_get_asn1(&mask, out_mask_hash, CBS_ASN1_SEQUENCE) &&
+	       CBS_get_asn1(out_mask_hash, &id, CBS_ASN1_OBJECT) && CBS_mem_equal(&id, mgf1, sizeof(mgf1)) &&
+	       CBS_get_asn1(&all, &salt, tag | 2) && CBS_get_asn1_uint64(&salt, out_salt_len) &&
+	       (CBS_len(&all) == 0 || CBS_mem_equal(&all, trailer, sizeof(trailer)));
+}
+
+/* RFC 4055 3.1. BoringSSL would refuse the others when it verifies: of a list too late, which would be accepted and
+ * then refuse nothing. */
+static bool is_pss_allowed(const X509_ALGOR *algorithm)
+{
+	int type;
+	const void *value;
+	CBS hash, mask_hash;
+	uint64_t salt_len;
+	X509_ALGOR_get0(NULL, &type, &value, algorithm);
+	if (type != V_ASN1_SEQUENCE || !split_pss(value, &hash, &mask_hash, &salt_len))
+		return false;
+	const EVP_MD *digest = EVP_parse_digest_algorithm(&hash);
+	bool is_allowed =
+		is_sha2(digest) && EVP_parse_digest_algorithm(&mask_hash) == digest && salt_len == EVP_MD_size(digest);
+	ERR_clear_error();
+	return is_allowed;
+}
+
+bool signature_algorithm_is_allowed(const X509_ALGOR *algorithm)
+{
+	switch (nid_of(algorithm)) {
+	case NID_ecdsa_with_SHA256:
+	case NID_ecdsa_with_SHA384:
+	case NID_ecdsa_with_SHA512:
+	case NID_sha256WithRSAEncryption:
+	case NID_sha384WithRSAEncryption:
+	case NID_sha512WithRSAEncryption:
+	case NID_ED25519:
+		return true;
+	case NID_rsassaPss:
+		return is_pss_allowed(algorithm);
+	}
+	return false;
+}
+
+const char *signature_algorithm_name(const X509_ALGOR *algorithm)
+{
+	int nid = nid_of(algorithm);
+	const char *name = nid == NID_undef ? NULL : OBJ_nid2ln(nid);
+	if (nid == NID_rsassaPss)
+		return "RSASSA-PSS of another hash, mask or salt than a SHA-2 hash, MGF1 over it and a salt of its "
+		       "length";
+	return name != NULL ? name : "an unknown algorithm";
+}
+
+/* --- signatures --- */
+
 bool signature_of_cert_is_by(const X509 *cert, X509 *authority)
 {
 	struct pair pair;

@@ -151,6 +151,46 @@ static void claim_md5(struct test_cert *cert)
 			cert->der[i + sizeof(sha256_with_rsa) - 1] = 0x04;
 }
 
+static void begin_pss(EVP_MD_CTX *context, EVP_PKEY *signer)
+{
+	EVP_PKEY_CTX *parameters;
+	EVP_MD_CTX_init(context);
+	CHECK(EVP_DigestSignInit(context, &parameters, EVP_sha256(), NULL, signer) &&
+		EVP_PKEY_CTX_set_rsa_padding(parameters, RSA_PKCS1_PSS_PADDING) &&
+		EVP_PKEY_CTX_set_rsa_pss_saltlen(parameters, RSA_PSS_SALTLEN_DIGEST));
+}
+
+/* BoringSSL signs with a salt of the hash's length alone: the length is replaced wherever it stands. */
+static void claim_other_salt(uint8_t *der, size_t len)
+{
+	static const uint8_t salt_of_32[] = {0xa2, 0x03, 0x02, 0x01, 0x20};
+	for (size_t i = 0; i + sizeof(salt_of_32) <= len; i++)
+		if (memcmp(der + i, salt_of_32, sizeof(salt_of_32)) == 0)
+			der[i + sizeof(salt_of_32) - 1]++;
+}
+
+static void sign(struct test_cert *cert, const struct test_cert_spec *spec, EVP_PKEY *signer)
+{
+	EVP_MD_CTX context;
+	if (spec->pss == TEST_PSS_NONE) {
+		CHECK(X509_sign(cert->x509, signer, digest_for(signer, spec->digest)) > 0);
+		return;
+	}
+	begin_pss(&context, signer);
+	CHECK(X509_sign_ctx(cert->x509, &context) > 0);
+}
+
+static void sign_crl(X509_CRL *crl, const struct test_crl_spec *spec, EVP_PKEY *signer)
+{
+	EVP_MD_CTX context;
+	if (spec->pss == TEST_PSS_NONE) {
+		CHECK(X509_CRL_sign(crl, signer, digest_for(signer, "SHA256")) > 0);
+		return;
+	}
+	begin_pss(&context, signer);
+	CHECK(X509_CRL_sign_ctx(crl, &context) > 0);
+}
+
 static void encode(struct test_cert *cert, const struct test_cert_spec *spec)
 {
 	int len = i2d_X509(cert->x509, &cert->der);
@@ -158,6 +198,8 @@ static void encode(struct test_cert *cert, const struct test_cert_spec *spec)
 	cert->der_len = (size_t)len;
 	if (strcmp(spec->digest, "MD5") == 0)
 		claim_md5(cert);
+	if (spec->pss == TEST_PSS_OTHER_SALT)
+		claim_other_salt(cert->der, cert->der_len);
 	if (spec->has_wrong_signature)
 		cert->der[cert->der_len - 1] ^= 1;
 }
@@ -177,7 +219,7 @@ struct test_cert *test_cert_new(const struct test_cert_spec *spec, const struct 
 	set_time(cert->x509, X509_set1_notAfter, spec->not_after_s);
 	if (spec->version == 3)
 		test_extensions_add(cert->x509, spec, issuer->x509);
-	CHECK(X509_sign(cert->x509, issuer->key, digest_for(issuer->key, spec->digest)) > 0);
+	sign(cert, spec, issuer->key);
 	encode(cert, spec);
 	return cert;
 }
@@ -296,9 +338,11 @@ void test_crl_make(const struct test_crl_spec *spec, const struct test_cert *iss
 	identify(crl, spec, issuer);
 	if (spec->is_of_limited_scope)
 		test_extensions_limit_scope(crl);
-	CHECK(X509_CRL_sign(crl, issuer->key, digest_for(issuer->key, "SHA256")) > 0);
+	sign_crl(crl, spec, issuer->key);
 	int len = i2d_X509_CRL(crl, &der);
 	CHECK(len > 0);
+	if (spec->pss == TEST_PSS_OTHER_SALT)
+		claim_other_salt(der, (size_t)len);
 	if (spec->has_wrong_signature)
 		der[len - 1] ^= 1;
 	CHECK(buf_append(out, span_of(der, (size_t)len)) == ERR_NONE);

@@ -63,6 +63,13 @@ struct test_extension {
 #define TEST_NAMES_MAX      6
 #define TEST_EXTENSIONS_MAX 40
 
+/* Signatures by RSASSA-PSS, of RSA issuers only. */
+enum test_pss {
+	TEST_PSS_NONE, /* another algorithm */
+	TEST_PSS_SHA256,
+	TEST_PSS_OTHER_SALT, /* it claims a salt of 33 bytes: the signature does not verify */
+};
+
 struct test_cert_spec {
 	enum test_key_kind key;
 	const struct private_key *for_key; /* certify this key instead of making one */
@@ -81,6 +88,7 @@ struct test_cert_spec {
 	int64_t serial;           /* may be 0 or negative */
 	int version;              /* 3 */
 	const char *digest;       /* "SHA256"; ignored for Ed25519; "MD5" with RSA issuers only */
+	enum test_pss pss;        /* in place of `digest` */
 	bool leaves_key_ids_out;  /* no subjectKeyIdentifier, no authorityKeyIdentifier */
 	bool has_wrong_signature; /* its last bit flipped */
 	struct test_extension extensions[TEST_EXTENSIONS_MAX];
@@ -111,6 +119,7 @@ struct test_crl_spec {
 	int64_t number;           /* 0: this_update_s */
 	bool leaves_key_id_out, leaves_number_out;
 	bool is_of_limited_scope; /* a critical issuingDistributionPoint */
+	enum test_pss pss;
 };
 struct test_crl_spec test_crl_spec(void); /* empty, valid an hour before and after TEST_NOW_S */
 /* Appends the DER to *out. */

@@ -249,6 +249,19 @@ static void D18_refuses_an_md5_signature(_unused_ void **state)
 	assert_int_equal(world_judge_leaf(&world, &spec), ERR_WEAK_KEY);
 }
 
+static void D18_accepts_rsa_pss_of_sha2_alone(_unused_ void **state)
+{
+	struct test_cert_spec root = test_ca_spec("root");
+	root.key = TEST_KEY_RSA_2048;
+	_cleanup_(world_done) struct world world;
+	world_init_with(&world, &root);
+	struct test_cert_spec spec = test_leaf_spec(WORKLOAD);
+	spec.pss = TEST_PSS_SHA256;
+	assert_int_equal(world_judge_leaf(&world, &spec), ERR_NONE);
+	spec.pss = TEST_PSS_OTHER_SALT;
+	assert_int_equal(world_judge_leaf(&world, &spec), ERR_WEAK_KEY);
+}
+
 static void D19_refuses_more_than_the_maximum_of_names(_unused_ void **state)
 {
 	uint8_t der[4 + 100 * 3] = {0x30, 0x82, (100 * 3) >> 8, (100 * 3) & 0xff};
@@ -292,6 +305,7 @@ int main(void)
 		cmocka_unit_test(D18_refuses_weak_keys),
 		cmocka_unit_test(D18_refuses_a_sha1_signature),
 		cmocka_unit_test(D18_refuses_an_md5_signature),
+		cmocka_unit_test(D18_accepts_rsa_pss_of_sha2_alone),
 		cmocka_unit_test(D19_refuses_more_than_the_maximum_of_names),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -162,6 +162,40 @@ static void D21_refuses_malformed_lists_when_added(_unused_ void **state)
 }
 
 /* In a full list BoringSSL would treat the certificate as not revoked. */
+/* An authority whose certificates are accepted: its lists are, too. */
+static void D21_refuses_what_a_list_signed_with_rsa_pss_names(_unused_ void **state)
+{
+	REVOKER(revoker);
+	struct test_cert_spec intermediate = test_ca_spec("intermediate"), leaf = test_leaf_spec("spiffe://td.test/a");
+	struct test_crl_spec spec = test_crl_spec();
+	intermediate.key = TEST_KEY_RSA_2048;
+	leaf.pss = spec.pss = TEST_PSS_SHA256;
+	test_cert_free(revoker.leaf);
+	test_cert_free(revoker.intermediate);
+	revoker.intermediate = test_cert_new(&intermediate, revoker.root);
+	revoker.leaf = test_cert_new(&leaf, revoker.intermediate);
+	assert_int_equal(revoker_publish(&revoker, revoker.intermediate, &spec), ERR_NONE);
+	assert_int_equal(revoker_judge(&revoker), ERR_NONE);
+	spec.revoked[0] = revoker.leaf;
+	spec.number = spec.this_update_s + 1;
+	assert_int_equal(revoker_publish(&revoker, revoker.intermediate, &spec), ERR_NONE);
+	assert_int_equal(revoker_judge(&revoker), ERR_REVOKED);
+}
+
+/* BoringSSL would not verify it: a list that is accepted and refuses nothing would go unnoticed. */
+static void D21_refuses_a_list_signed_with_another_kind_of_rsa_pss(_unused_ void **state)
+{
+	REVOKER(revoker);
+	struct test_cert_spec intermediate = test_ca_spec("intermediate");
+	struct test_crl_spec spec = test_crl_spec();
+	intermediate.key = TEST_KEY_RSA_2048;
+	spec.pss = TEST_PSS_OTHER_SALT;
+	test_cert_free(revoker.intermediate);
+	revoker.intermediate = test_cert_new(&intermediate, revoker.root);
+	assert_int_equal(revoker_publish(&revoker, revoker.intermediate, &spec), ERR_UNSUPPORTED);
+	assert_non_null(strstr(revoker.detail.got, "signature algorithm"));
+}
+
 static void finding_t6_refuses_a_full_list_with_remove_from_crl(_unused_ void **state)
 {
 	REVOKER(revoker);
@@ -227,6 +261,8 @@ int main(void)
 		cmocka_unit_test(refuses_a_list_without_key_identifier_or_number),
 		cmocka_unit_test(the_list_with_the_higher_number_stays),
 		cmocka_unit_test(D21_refuses_malformed_lists_when_added),
+		cmocka_unit_test(D21_refuses_what_a_list_signed_with_rsa_pss_names),
+		cmocka_unit_test(D21_refuses_a_list_signed_with_another_kind_of_rsa_pss),
 		cmocka_unit_test(finding_t6_refuses_a_full_list_with_remove_from_crl),
 		cmocka_unit_test(finding_t6_a_stale_list_beside_a_fresh_one_refuses_nothing),
 		cmocka_unit_test(finding_t6_the_newest_fresh_list_of_an_authority_counts),

@@ -6,6 +6,7 @@
 #include "certs/cert.h"
 #include "certs/pem.h"
 #include "certs/public_key.h"
+#include "certs/signature.h"
 #include "certs/web_roots.h"
 #include <stdio.h>
 
@@ -125,21 +126,18 @@ static enum err check_leaf_key(X509 *leaf, struct why *why)
 }
 
 /* BoringSSL refuses MD5 but accepts SHA-1, for which collisions are made. An anchor's own signature is not used. */
-static bool is_signed_with_sha1(const X509 *cert)
-{
-	int nid = X509_get_signature_nid(cert);
-	return nid == NID_sha1WithRSAEncryption || nid == NID_sha1WithRSA || nid == NID_ecdsa_with_SHA1 ||
-	       nid == NID_dsaWithSHA1;
-}
-
 static enum err check_signatures(const STACK_OF(X509) * path, struct why *why)
 {
 	char subject[SUBJECT_SHOWN];
-	for (size_t i = 0; i + 1 < sk_X509_num(path); i++)
-		if (is_signed_with_sha1(sk_X509_value(path, i)))
+	for (size_t i = 0; i + 1 < sk_X509_num(path); i++) {
+		const X509_ALGOR *algorithm;
+		X509_get0_signature(NULL, &algorithm, sk_X509_value(path, i));
+		if (!signature_algorithm_is_allowed(algorithm))
 			return why_set(why, ERR_WEAK_KEY, "signatures with SHA-256 or better",
-				"reissue the certificate with SHA-256", "the certificate of %s is signed with SHA-1",
-				cert_subject(sk_X509_value(path, i), subject, sizeof(subject)));
+				"reissue the certificate with SHA-256", "the certificate of %s is signed with %s",
+				cert_subject(sk_X509_value(path, i), subject, sizeof(subject)),
+				signature_algorithm_name(algorithm));
+	}
 	return ERR_NONE;
 }
 

@@ -97,6 +97,17 @@ static void accepts_each_usual_kind_of_key(void **state)
 	assert_int_equal(judge(&weak), ERR_WEAK_KEY);
 }
 
+static void refuses_weak_digests(void **state)
+{
+	(void)state;
+	static const char *const digests[] = {"SHA1", "SHA224"};
+	for (size_t i = 0; i < sizeof(digests) / sizeof(digests[0]); i++) {
+		struct test_cert_spec spec = server_spec();
+		spec.digest = digests[i];
+		assert_int_equal(judge(&spec), ERR_WEAK_KEY);
+	}
+}
+
 static void refuses_a_certificate_outside_of_its_time(void **state)
 {
 	(void)state;
@@ -214,6 +225,7 @@ int main(void)
 		cmocka_unit_test(accepts_a_server_by_name_and_by_address),
 		cmocka_unit_test(refuses_another_name_and_another_address),
 		cmocka_unit_test(accepts_each_usual_kind_of_key),
+		cmocka_unit_test(refuses_weak_digests),
 		cmocka_unit_test(refuses_a_certificate_outside_of_its_time),
 		cmocka_unit_test(refuses_a_certificate_that_is_for_clients_or_forged),
 		cmocka_unit_test(refuses_the_certificate_of_another_authority),
