@@ -30,48 +30,60 @@ static const struct cli_values values[] = {
 #include "cli/values.def"
 #undef VALUES
 };
+static const struct cli_also also[] = {
+#define COMMAND(words, arguments, help, function, also, without)
+#define ALSO(commands, flags) {commands, flags},
+#include "cli/commands.def"
+#undef ALSO
+#undef COMMAND
+};
 static const struct cli_flag flags[] = {
 	{"watch", NULL, "repeat the command until it is interrupted, and show what has changed", false},
-	{"interval", "DURATION", "of --watch (2s)", false, '\0', "watch"},
-	{"socket", "PATH", "of the control plane on this machine (" COMMANDS_SOCKET ")", false},
-	{"admin", "ADDRESS", "of the sidecar on this machine (" COMMANDS_ADMIN ")", false},
+	{"interval", "DURATION", "with --watch: how often (2s)", false, '\0', "watch"},
+	{"socket", "PATH", "the socket of the control plane on this machine (" COMMANDS_SOCKET ")", false},
+	{"admin", "ADDRESS", "the admin endpoint of the sidecar on this machine (" COMMANDS_ADMIN ")", false},
 	{"from", "ID|plaintext", "the source: a SPIFFE ID, or plaintext for one without identity", false},
 	{"to", "spiffe://TD/PATH", "the workload that the source connects to", false},
-	{"port", "PORT", "the port that the workload serves at", false},
-	{"address", "IP", "the source's, where a rule depends on it", false},
+	{"port", "PORT", "the port that the workload listens on", false},
+	{"address", "IP", "the source's address, where a rule depends on it", false},
 	{"id", "spiffe://TD/PATH", "the identity that the token or entry is for", false},
-	{"ttl", "DURATION",
-		"how long the token is valid (1h), at most 30d; or the certificates of an entry, at most 7d", false},
+	{"ttl", "DURATION", "how long the token is valid (1h), at most 30d; of an entry: its certificates, at most 7d",
+		false},
 	{"selector", "SELECTOR", "what a workload must prove: unix:uid:1000, x509:san:dns:NAME ...", true},
 	{"network", "CIDR", "the network that the token may be used from (any)", true},
-	{"intermediate", NULL, "revoke that of the control plane", false},
-	{"compromised", NULL, "the key of the mesh's root was stolen", false},
-	{"bootstrap", NULL, "the bootstrap root, which signs the control plane's own certificate", false},
-	{"any-sequence", NULL, "take a partner's bundle that is older than the one in use, too", false},
-	{"force", NULL, "wait 10 s at most for sidecars that are silent", false},
-	{"cluster", NULL, "check or command the cluster, also where a sidecar or a control plane is on this machine",
+	{"intermediate", NULL, "revoke the control plane's intermediate, and so every certificate below it", false},
+	{"compromised", NULL, "confirm that the key of the mesh's root was stolen", false},
+	{"bootstrap", NULL, "act on the bootstrap root, which signs the control plane's own certificate", false},
+	{"any-sequence", NULL, "also take a partner's bundle that is older than the one in use", false},
+	{"force", NULL,
+		"rotate: wait at most 10 s for sidecars that do not confirm; retire: even if some still need the "
+		"former root",
+		false},
+	{"cluster", NULL, "check or control the cluster, even where a sidecar or a control plane is on this machine",
 		false},
 	{"fail-if-expires-within", "DURATION",
-		"fail also where a certificate or a root ends so soon; one that lives shorter than four times that is "
-		"renewed by "
-		"itself, and counts with less than a quarter of its life left",
+		"also fail if a certificate or a root expires within this time; one whose lifetime is less than four "
+		"times "
+		"as long is renewed by itself, and counts only when less than a quarter of its lifetime is left",
 		false},
 	{"pre", NULL, "check the cluster before an install", false},
 	{"uninstall", NULL, "list what still needs the control plane of the cluster", false},
-	{"kubeconfig", "FILE", "which cluster (KUBECONFIG, else ~/.kube/config)", false},
-	{"control-namespace", "NAME", "of the cluster's control plane (handfast-system)", false},
+	{"kubeconfig", "FILE", "the kubeconfig of the cluster (KUBECONFIG, else ~/.kube/config)", false},
+	{"control-namespace", "NAME", "the namespace of the cluster's control plane (handfast-system)", false},
 	{"file", "FILE",
-		"of objects, in YAML or JSON (- is the standard input), the control plane's settings, or a partner's "
+		"objects in YAML or JSON (- is the standard input), the control plane's settings, or a partner's "
 		"bundle",
 		false, 'f'},
-	{"namespace", "NAME", "of a pod (that of the kubeconfig's context), and of objects that name none", false, 'n'},
-	{"known", "NUMBER:HASH",
-		"a line of the audit log that is known to be there: a log that ends before it lacks its end", false},
-	{"control-address", "ADDRESS", "of the control plane, for injected pods", false},
-	{"root-sha256", "HASH", "of the bootstrap root, for injected pods", false},
-	{"trust-domain", "NAME", "for injected pods (cluster.local)", false},
-	{"sidecar-image", "IMAGE", "for injected pods", false},
-	{"init-image", "IMAGE", "for injected pods", false},
+	{"namespace", "NAME", "the namespace of a pod (that of the kubeconfig's context), or of objects that name none",
+		false, 'n'},
+	{"known", "NUMBER:HASH", "a line that the audit log is known to have: a log without it has lost its end",
+		false},
+	{"control-address", "ADDRESS", "the control plane's address, for injected pods", false},
+	{"root-sha256", "HASH", "the hash of the bootstrap root, for injected pods", false},
+	{"trust-domain", "NAME", "the trust domain of injected pods, or of the policy in a file (cluster.local)",
+		false},
+	{"sidecar-image", "IMAGE", "the sidecar's image, for injected pods", false},
+	{"init-image", "IMAGE", "the image of handfast-init, for injected pods", false},
 };
 
 static void put_versions(struct buf *out)
@@ -88,7 +100,7 @@ static void put_versions(struct buf *out)
 }
 
 static const struct cli_program program = {.name = "handfast",
-	.about = "Queries and commands the control plane (over its Unix socket) or the sidecar (at its admin endpoint) "
+	.about = "Queries and controls the control plane (over its Unix socket) or the sidecar (at its admin endpoint) "
 		 "on this machine, or those of the cluster of a kubeconfig.",
 	.commands = commands,
 	.num_commands = sizeof commands / sizeof commands[0],
@@ -96,6 +108,8 @@ static const struct cli_program program = {.name = "handfast",
 	.num_flags = sizeof flags / sizeof flags[0],
 	.values = values,
 	.num_values = sizeof values / sizeof values[0],
+	.also = also,
+	.num_also = sizeof also / sizeof also[0],
 	.release = HANDFAST_VERSION,
 	.put_versions = put_versions};
 

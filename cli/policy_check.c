@@ -32,7 +32,7 @@ static void port_read(struct command_line *line, uint16_t *out)
 	const char *text = command_line_value(line, "port");
 	uint64_t port = 0;
 	if (text == NULL)
-		command_line_error_text(line, "--port", "the port that the workload serves at", "no port is given");
+		command_line_error_text(line, "--port", "the port that the workload listens on", "no port is given");
 	else if (number_parse(span_of_str(text), &port) != ERR_NONE || port == 0 || port > 65535)
 		command_line_error(line, "--port", "a port from 1 to 65535", text);
 	*out = (uint16_t)port;

@@ -18,19 +18,19 @@ static const struct cli_command commands[] = {
 #include "control/commands.def"
 #undef COMMAND
 };
-static const struct cli_flag flags[] = {{"config", "FILE", "settings, YAML", false},
-	{"bans-from", "PATH", "of restore: take over the bans of a newer copy of the state folder or store", false},
+static const struct cli_flag flags[] = {{"config", "FILE", "the settings file, in YAML", false},
+	{"bans-from", "PATH", "restore: take over the bans of a newer copy of the state folder or store", false},
 	{"confirmed", NULL,
-		"of restore, with etcd: another control plane has run restore; this one takes that incarnation", false},
-	{"to", "FILE", "of keys export and backup: the new file", false},
-	{"from", "FILE", "of keys import: a file of keys export; of restore: a file of backup", false},
+		"restore, with etcd: another control plane has run restore; this one takes that incarnation", false},
+	{"to", "FILE", "keys export, backup: the new file", false},
+	{"from", "FILE", "keys import: a file of keys export; restore: a file of backup", false},
 	{"passphrase-file", "FILE", "with --to and --from: a file with the passphrase, at least 12 bytes", false},
-	{"mounted", "FOLDER", "of keys: where the Secret with the keys is mounted", false},
-	{"adopt", NULL, "of keys: take keys that no record names, such as a backup's in a new cluster", false}};
+	{"mounted", "FOLDER", "keys: where the Secret with the keys is mounted", false},
+	{"adopt", NULL, "keys: accept keys that no record names, such as those of a backup in a new cluster", false}};
 static const struct cli_program program = {.name = "handfast-control",
 	.about = "Attests workloads, issues their certificates, and distributes addresses, identities and policy to "
 		 "sidecars.\n"
-		 "SIGHUP reads the settings again; SIGTERM stops, a second one at once.",
+		 "SIGHUP reads the settings again; SIGTERM ends it, a second one at once.",
 	.commands = commands,
 	.num_commands = sizeof commands / sizeof commands[0],
 	.default_command = "run",

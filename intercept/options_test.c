@@ -140,13 +140,13 @@ static void finding_o4_ignores_the_service_variables_of_kubernetes(_unused_ void
 
 static void refuses_the_names_of_0_1_0_with_the_new_ones(_unused_ void **state)
 {
-	static const char flag[] = "--json: this is its name in 0.1.0; expected: the name --output; fix: see "
-				   "'handfast-init --help'\n";
+	static const char flag[] =
+		"--json: this is its name in 0.1.0; expected: the name --output; fix: see `handfast-init --keys`\n";
 	assert_errors("check --json", NULL, flag);
 	assert_errors("--json check", NULL, flag);
 	assert_errors("check", "HANDFAST_INIT_JSON=1",
-		"HANDFAST_INIT_JSON: this is its name in 0.1.0; expected: the setting output; fix: see "
-		"'handfast-init --help'\n");
+		"HANDFAST_INIT_JSON: this is its name in 0.1.0; expected: the setting output; fix: see `handfast-init "
+		"--keys`\n");
 }
 
 static void ignores_variables_of_other_programs(_unused_ void **state)
@@ -160,23 +160,23 @@ static void reports_every_error_at_once(_unused_ void **state)
 	assert_errors(
 		"up --profile vm --exclude-inbound-ports 0,80,x,15006 --exclude-outbound-networks 10.0.0.1/8 --no",
 		NULL,
-		"flag: '--no' is not valid; expected: one that --help lists; fix: see 'handfast-init --help'\n"
+		"flag: '--no' is not valid; expected: one that --help lists; fix: see `handfast-init --help`\n"
 		"--exclude-inbound-ports: '0' is not valid; expected: ports 1 to 65535, separated by commas; fix: see "
-		"'handfast-init --help'\n"
+		"`handfast-init --keys`\n"
 		"--exclude-inbound-ports: 'x' is not valid; expected: ports 1 to 65535, separated by commas; fix: see "
-		"'handfast-init --help'\n"
+		"`handfast-init --keys`\n"
 		"--exclude-inbound-ports: '15006' is not valid; expected: no port of the sidecar; fix: see "
-		"'handfast-init --help'\n"
+		"`handfast-init --keys`\n"
 		"--exclude-outbound-networks: '10.0.0.1/8' is not valid; expected: networks such as 192.0.2.0/24 or "
-		"2001:db8::/32, no host bits set; fix: see 'handfast-init --help'\n"
-		"--profile: 'vm' is not valid; expected: pod or host; fix: see 'handfast-init --help'\n");
+		"2001:db8::/32, no host bits set; fix: see `handfast-init --keys`\n"
+		"--profile: 'vm' is not valid; expected: pod or host; fix: see `handfast-init --keys`\n");
 }
 
 static void refuses_confirm_within_without_the_profile_host(_unused_ void **state)
 {
-	static const char expected[] = "--confirm-within: it is given with another profile; expected: it with "
-				       "--profile host, the only one that waits for `confirm`; fix: see "
-				       "'handfast-init --help'\n";
+	static const char expected[] =
+		"--confirm-within: it is given with another profile; expected: it with "
+		"--profile host, the only one that waits for `confirm`; fix: see `handfast-init --keys`\n";
 	assert_errors("up --confirm-within 5", NULL, expected);
 	assert_errors("up --profile pod", "HANDFAST_INIT_CONFIRM_WITHIN=5", expected);
 }
@@ -198,21 +198,21 @@ static void refuses_malformed_numbers(_unused_ void **state)
 static void refuses_a_missing_second_or_unknown_command(_unused_ void **state)
 {
 	assert_errors("", NULL,
-		"command: no command is given; expected: up, down, check, confirm; fix: see 'handfast-init --help'\n");
+		"command: no command is given; expected: up, down, check, confirm; fix: see `handfast-init --help`\n");
 	assert_errors("up down", NULL,
-		"up: 'down' is not valid; expected: no further word; fix: see 'handfast-init --help'\n");
+		"up: 'down' is not valid; expected: no further word; fix: see `handfast-init up --help`\n");
 	assert_errors("upp", NULL,
-		"command: 'upp' is not valid; expected: up, down, check, confirm; fix: see 'handfast-init --help'\n");
+		"command: 'upp' is not valid; expected: up, down, check, confirm; fix: see `handfast-init --help`\n");
 }
 
 static void refuses_a_flag_without_its_value_or_given_twice(_unused_ void **state)
 {
 	assert_errors("up --profile", NULL,
-		"--profile: no value is given; expected: a value; fix: see 'handfast-init --help'\n");
+		"--profile: no value is given; expected: a value; fix: see `handfast-init --keys`\n");
 	assert_errors("up --dry-run --dry-run", NULL,
-		"--dry-run: it is given twice; expected: it once; fix: see 'handfast-init --help'\n");
+		"--dry-run: it is given twice; expected: it once; fix: see `handfast-init up --help`\n");
 	assert_errors("up --output=xml", NULL,
-		"--output: 'xml' is not valid; expected: text or json; fix: see 'handfast-init --help'\n");
+		"--output: 'xml' is not valid; expected: text or json; fix: see `handfast-init up --help`\n");
 }
 
 static void refuses_more_ports_than_the_maximum(_unused_ void **state)
@@ -224,7 +224,7 @@ static void refuses_more_ports_than_the_maximum(_unused_ void **state)
 	}
 	assert_errors(words, NULL,
 		"--exclude-inbound-ports: '61' is not valid; expected: at most 60 different ports; fix: see "
-		"'handfast-init --help'\n");
+		"`handfast-init --keys`\n");
 }
 
 static void escapes_untrusted_text_in_errors(_unused_ void **state)

@@ -29,23 +29,22 @@ static const struct cli_command commands[] = {
 #undef COMMAND
 };
 static const struct cli_flag flags[] = {
-	{"config", "FILE", "settings, YAML", false},
+	{"config", "FILE", "the settings file, in YAML", false},
 	{"take-over", NULL, "run: take the listening sockets over from the running sidecar, when this one can serve",
 		false},
-	{"timeout", "DURATION", "of `handfast-sidecar wait`, `upgrade` and `run --take-over` (60s)", false},
-	{"listening", NULL, "wait: for open listeners and rules alone", false},
+	{"timeout", "DURATION", "how long `wait`, `upgrade` and `run --take-over` wait (60s)", false},
+	{"listening", NULL, "wait: only for open listeners and rules", false},
 	{"write", "DIR", "svid: the folder of the files", false},
 	{"command", "PROGRAM", "svid: run this program, without arguments, after each change", false},
 	{"signal", "NAME", "svid: send this signal after each change, such as HUP", false},
-	{"pid-file", "FILE", "svid: with --signal, the file with the number of the process", false},
+	{"pid-file", "FILE", "svid: with --signal, the file with the ID of the process", false},
 	{"once", NULL, "svid: end when the files are written, after 60 s at the latest", false},
 	{"started", NULL, "wait: for open listeners and rules; for an identity at most 10 s", false},
 };
 static const struct cli_program program = {.name = "handfast-sidecar",
-	.about =
-		"Carries the TCP connections of a workload through mutually authenticated tunnels.\n"
-		"SIGTERM drains and ends when nothing is open, after drain_minimum at the earliest and drain_deadline\n"
-		"at the latest; a second one ends at once. SIGHUP reads the settings again.",
+	.about = "Carries the TCP connections of a workload through mutually authenticated tunnels.\n"
+		 "On SIGTERM it drains, and ends when no connection is open, after drain_minimum at the earliest and\n"
+		 "drain_deadline at the latest; a second SIGTERM ends it at once. SIGHUP reads the settings again.",
 	.commands = commands,
 	.num_commands = sizeof(commands) / sizeof(*commands),
 	.default_command = "run",

@@ -20,7 +20,7 @@ static const struct cli_command commands[] = {
 };
 
 static const struct cli_program program = {.name = "handfast-cni",
-	.about = "Writes the interception rules of pods when their network is made, where they may not do it "
+	.about = "Writes the interception rules of pods when their network is set up, where the pods may not do it "
 		 "themselves\n"
 		 "(PodSecurity levels baseline and restricted). A container runtime starts it as a CNI plugin, with\n"
 		 "CNI_COMMAND in its environment; it then asks the agent on its node.",

@@ -49,7 +49,7 @@ def finding_o6_all_programs_have_one_command_line(story):
         wrong = _run(story, program, "--color", "--output", "json")
         expect_eq(wrong.returncode, 64, "%s with a flag that it does not have" % program)
         expect_in("--color", " ".join(error["got"] for error in json.loads(wrong.stdout)["errors"]), "the errors")
-        expect_in("%s --help'" % program, _run(story, program, "--color").stderr, "the errors as text")
+        expect_in("see `%s --help`" % program, _run(story, program, "--color").stderr, "the errors as text")
     expect_eq(len(codes), 1, "tables of exit codes")
 
 

@@ -39,7 +39,7 @@ def finding_o3_each_value_has_its_origin(story):
 
 
 def finding_o3_every_key_of_the_program_is_there(story):
-    text = story.mesh.client.run([story.binary("handfast-sidecar"), "--help"]).stdout.partition("settings, of the file")[2]
+    text = story.mesh.client.run([story.binary("handfast-sidecar"), "--help"]).stdout.partition("settings of the file")[2]
     keys = re.findall(r"^  ([a-z_]+(?:\.[a-z_]+)*)$", text, re.M)
     expect(len(keys) > 20, "keys of --help: %s" % keys)
     expect_eq([key for key in keys if key not in _settings(story)], [], "keys that /config lacks")

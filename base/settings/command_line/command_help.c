@@ -31,9 +31,8 @@ void command_line_take_about(struct command_line *line, const char *const *words
 
 static enum err put_command(const char *before, const struct cli_command *command, struct buf *out)
 {
-	return buf_printf(out, "  %s%s%s%s\n      %s%s%s\n", before, command->words,
-		command->arguments[0] == '\0' ? "" : " ", command->arguments, command->help,
-		command->also == NULL ? "" : "\n      also takes ", command->also == NULL ? "" : command->also);
+	return buf_printf(out, "  %s%s%s%s\n      %s\n", before, command->words,
+		command->arguments[0] == '\0' ? "" : " ", command->arguments, command->help);
 }
 
 static enum err put_usage(const struct cli_program *program, struct buf *out)
@@ -62,10 +61,11 @@ static enum err put_settings(const struct cli_program *program, struct buf *out)
 {
 	const struct setting_table *settings = program->settings;
 	RETURN_IF_ERR(buf_printf(out,
-		"\nsettings%s; each is %sa flag --KEY and a variable %s_KEY (in capitals, '_' for '.'); a flag\n"
-		"beats the environment%s; an empty variable counts as not set; --keys has the details:\n",
-		has_file(program) ? ", of the file" : "", has_file(program) ? "also " : "", settings->prefix,
-		has_file(program) ? ", the environment beats the file" : ""));
+		"\nsettings%s; each is %sa flag --KEY and a variable %s_KEY (in capitals, '_' for '.').\n"
+		"A flag takes precedence over the environment%s. An empty variable counts as not\n"
+		"set. --keys explains each setting:\n",
+		has_file(program) ? " of the file" : "", has_file(program) ? "also " : "", settings->prefix,
+		has_file(program) ? ", the environment over the file" : ""));
 	for (size_t i = 0; i < settings->num_rows; i++)
 		if (!setting_def_is_in_file_only(&settings->rows[i]))
 			RETURN_IF_ERR(buf_printf(out, "  %s\n", settings->rows[i].key));
@@ -100,12 +100,30 @@ static enum err put_exit_codes(struct buf *out)
 	return ERR_NONE;
 }
 
+/* What each group of commands takes besides; beside each command it would be most of the page. */
+static enum err put_also(const struct cli_program *program, struct buf *out)
+{
+	if (program->num_commands == 0)
+		return ERR_NONE;
+	RETURN_IF_ERR(buf_append_str(out, "\n"));
+	for (size_t i = 0; i < program->num_also; i++)
+		RETURN_IF_ERR(buf_printf(out, "%s %s%s%s%s\n", i == 0 ? "Commands" : "those", program->also[i].commands,
+			" also take ", program->also[i].flags, i + 1 < program->num_also ? ";" : "."));
+	return buf_printf(out, "`%s COMMAND --help` lists the flags of one command.\n", program->name);
+}
+
 static bool is_flag_of(const struct cli_program *program, const char *about, const struct cli_flag *flag)
 {
 	for (size_t i = 0; i < program->num_commands; i++)
 		if (is_meant(&program->commands[i], about) && command_line_names_flag(&program->commands[i], flag))
 			return true;
 	return command_line_is_for_all(program, flag);
+}
+
+static enum err put_command_with_also(const char *before, const struct cli_command *command, struct buf *out)
+{
+	RETURN_IF_ERR(put_command(before, command, out));
+	return command->also == NULL ? ERR_NONE : buf_printf(out, "      also takes %s\n", command->also);
 }
 
 static enum err put_command_help(const struct cli_program *program, const char *about, struct buf *out)
@@ -116,7 +134,7 @@ static enum err put_command_help(const struct cli_program *program, const char *
 	RETURN_IF_ERR(buf_append_str(out, "usage:\n"));
 	for (size_t i = 0; i < program->num_commands; i++)
 		if (is_meant(&program->commands[i], about))
-			RETURN_IF_ERR(put_command(before, &program->commands[i], out));
+			RETURN_IF_ERR(put_command_with_also(before, &program->commands[i], out));
 	RETURN_IF_ERR(buf_append_str(out, "\nflags, anywhere, as --FLAG VALUE or --FLAG=VALUE:\n"));
 	for (size_t i = 0; (flag = command_line_flag(program, i)) != NULL; i++)
 		if (is_flag_of(program, about, flag))
@@ -131,7 +149,8 @@ static enum err put_text_help(const struct cli_program *program, const char *abo
 		return put_command_help(program, about, out);
 	RETURN_IF_ERR(put_usage(program, out));
 	RETURN_IF_ERR(put_flags(program, out));
-	return put_exit_codes(out);
+	RETURN_IF_ERR(put_exit_codes(out));
+	return put_also(program, out);
 }
 
 /* --- JSON --- */

@@ -6,7 +6,7 @@
 static const struct cli_flag common[] = {
 	{"check", NULL, "read the command line and the settings, report every error, and end", false},
 	{"completion", "bash|zsh|fish", "print the completion of this program for that shell", false},
-	{"help", NULL, "print this; with a command, what is about it alone", false},
+	{"help", NULL, "print this help; after a command, the help of that command alone", false},
 	{"keys", NULL, "print every setting: type, range, default, and when a change takes effect", false},
 	{"man", NULL, "print the manual page", false},
 	{"output", "text|json", "how the program's own output looks (text)", false},
@@ -22,13 +22,56 @@ const struct cli_flag *command_line_flag(const struct cli_program *program, size
 	return at < NUM_COMMON ? &common[at] : NULL;
 }
 
+static const struct cli_flag *find_flag(const struct cli_program *program, struct span name)
+{
+	for (size_t i = 0; i < program->num_flags; i++)
+		if (span_eq(span_of_str(program->flags[i].name), name))
+			return &program->flags[i];
+	for (size_t i = 0; i < NUM_COMMON; i++)
+		if (span_eq(span_of_str(common[i].name), name))
+			return &common[i];
+	return NULL;
+}
+
+static const char *find_key(const struct cli_program *program, struct span name)
+{
+	const struct setting_def *def =
+		program->settings == NULL ? NULL : setting_table_find_flag(program->settings, name);
+	return def == NULL ? NULL : def->key;
+}
+
+/* "--KEY", "KEY" or "PREFIX_KEY", also of a key that another release had. */
+static bool names_a_setting(const struct cli_program *program, const char *name)
+{
+	struct span bare = span_of_str(name);
+	if (program->settings == NULL)
+		return false;
+	if (span_starts_with(bare, SPAN_LITERAL("--")))
+		return find_flag(program, span_from(bare, 2)) == NULL;
+	return find_key(program, bare) != NULL || span_starts_with(bare, span_of_str(program->settings->prefix));
+}
+
+/* The flags of the page that explains what is wrong, and the command before them: " token create --help". */
+static void put_page_name(const struct command_line *line, const char *name, char out[80])
+{
+	bool may_be_setting = line->program->settings != NULL && strcmp(name, "flag") == 0;
+	if (names_a_setting(line->program, name))
+		snprintf(out, 80, " --keys");
+	else if (line->about[0] == '\0' || may_be_setting)
+		snprintf(out, 80, " --help");
+	else
+		snprintf(out, 80, " %s --help", line->about);
+}
+
 void command_line_error_text(struct command_line *line, const char *name, const char *expected, const char *problem)
 {
 	struct why why = {0};
+	char page[80];
+	put_page_name(line, name, page);
 	(void)why_set(&why, ERR_CONFIG, "", "", "%s", problem); /* escapes what was given */
 	/* Further errors than fit are left out. The list of all commands is longer than expected of struct why. */
-	enum err full = buf_printf(&line->errors, "%s: %s; expected: %s; fix: see '%s --help'\n", name, why.got,
-		expected, line->program->name);
+	enum err full = buf_printf(&line->errors, "%s: %s; expected: %s; fix: see `%s%s`\n", name, why.got, expected,
+		line->program->name, page);
 	(void)full;
 }
 
@@ -54,24 +97,6 @@ static void flag_error_text(struct command_line *line, const char *flag, const c
 }
 
 /* --- flags --- */
-
-static const struct cli_flag *find_flag(const struct cli_program *program, struct span name)
-{
-	for (size_t i = 0; i < program->num_flags; i++)
-		if (span_eq(span_of_str(program->flags[i].name), name))
-			return &program->flags[i];
-	for (size_t i = 0; i < NUM_COMMON; i++)
-		if (span_eq(span_of_str(common[i].name), name))
-			return &common[i];
-	return NULL;
-}
-
-static const char *find_key(const struct cli_program *program, struct span name)
-{
-	const struct setting_def *def =
-		program->settings == NULL ? NULL : setting_table_find_flag(program->settings, name);
-	return def == NULL ? NULL : def->key;
-}
 
 static void add_value(struct command_line *line, const char *name, const char *text, bool may_repeat, bool is_key)
 {
@@ -286,12 +311,11 @@ static void take_letter(struct command_line *line, int argc, char *const *argv, 
 	command_line_error(line, "flag", "flags with two dashes", argv[*i]);
 }
 
-void command_line_parse(const struct cli_program *program, int argc, char *const *argv, struct command_line *out)
+/* Takes the flags; returns how many words there are besides. */
+static unsigned take_flags(struct command_line *out, int argc, char *const *argv, const char *words[CLI_WORDS_MAX])
 {
-	const char *words[CLI_WORDS_MAX];
 	unsigned num_words = 0;
 	bool flags_end = false;
-	*out = (struct command_line){.program = program, .errors = BUF_INIT(CLI_ERRORS_MAX)};
 	for (int i = 1; i < argc; i++) {
 		if (!flags_end && strcmp(argv[i], "--") == 0)
 			flags_end = true;
@@ -304,10 +328,27 @@ void command_line_parse(const struct cli_program *program, int argc, char *const
 		else
 			command_line_error(out, "command", "at most 64 words", argv[i]);
 	}
+	return num_words;
+}
+
+/* Errors name the help of the command, which may stand behind the flag that is wrong. */
+static void find_about(struct command_line *out, int argc, char *const *argv)
+{
+	const char *words[CLI_WORDS_MAX];
+	_cleanup_(command_line_done) struct command_line line = {
+		.program = out->program, .errors = BUF_INIT(CLI_ERRORS_MAX)};
+	unsigned num_words = take_flags(&line, argc, argv, words);
+	command_line_take_about(out, words, num_words);
+}
+
+void command_line_parse(const struct cli_program *program, int argc, char *const *argv, struct command_line *out)
+{
+	const char *words[CLI_WORDS_MAX];
+	*out = (struct command_line){.program = program, .errors = BUF_INIT(CLI_ERRORS_MAX)};
+	find_about(out, argc, argv);
+	unsigned num_words = take_flags(out, argc, argv, words);
 	take_common(out);
-	if (out->wants_help)
-		command_line_take_about(out, words, num_words);
-	else if (!out->wants_keys && !out->wants_version && !out->wants_man && out->completion == NULL)
+	if (!out->wants_help && !out->wants_keys && !out->wants_version && !out->wants_man && out->completion == NULL)
 		take_command(out, words, num_words);
 	command_line_check_flags(out);
 }

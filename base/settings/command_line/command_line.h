@@ -37,6 +37,10 @@ struct cli_values {           /* values that are known where the program's comma
 	const char *argument; /* what the tables of commands and flags call them: "TOKEN-ID" */
 	const char *name;     /* `PROGRAM completion values NAME` prints them */
 };
+struct cli_also {             /* what commands take besides, as the whole help has it */
+	const char *commands; /* "that ask the control plane" */
+	const char *flags;    /* as struct cli_command has them in `also` */
+};
 struct cli_program {                        /* static tables */
 	const char *name;                   /* "handfast-init" */
 	const char *about;                  /* sentences for help */
@@ -47,6 +51,8 @@ struct cli_program {                        /* static tables */
 	size_t num_flags;
 	const struct cli_values *values; /* NULL: none */
 	size_t num_values;
+	const struct cli_also *also; /* NULL: none */
+	size_t num_also;
 	const struct setting_table *settings;  /* NULL: none */
 	const char *release;                   /* HANDFAST_VERSION */
 	void (*put_versions)(struct buf *out); /* a line "NAME VERSION" for each library inside; may be NULL */
@@ -66,7 +72,7 @@ struct command_line { /* zeroed is valid to command_line_done(); texts are borro
 	unsigned num_values;
 	bool is_for_completion; /* of a line that is being typed: no other program is run for it */
 	bool json, checks_only, wants_help, wants_keys, wants_man, wants_version;
-	char about[64];         /* of --help: the words of a command, or of a group; "": the whole program */
+	char about[64];         /* the words of a command, or of a group, that --help is about; "": the whole program */
 	const char *completion; /* the shell that it is wanted for; NULL: it is not */
 	struct buf errors;      /* a line each; none: all is well */
 };

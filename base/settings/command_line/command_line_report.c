@@ -183,7 +183,9 @@ enum cli_exit command_line_refuse(struct command_line *line)
 {
 	const char *text = buf_cstr(&line->errors);
 	if (!line->json) {
-		fprintf(stderr, "%s'%s --help' lists commands, flags and settings\n", text, line->program->name);
+		fputs(text, stderr);
+		if (line->program->settings != NULL) /* an error in the file does not name a page */
+			fprintf(stderr, "`%s --help` lists commands, flags and settings\n", line->program->name);
 		return CLI_USAGE;
 	}
 	json_t *list = json_array();

@@ -75,22 +75,22 @@ static void finding_o6_every_error_is_named_at_once(_unused_ void **state)
 {
 	PARSE(line, "token", "make", "--color=red", "-x", "--id", "--dry-run=maybe", "--output=xml", "--network");
 	assert_string_equal(buf_cstr(&line.errors),
-		"flag: '--color=red' is not valid; expected: one that --help lists; fix: see 'handfast-test --help'\n"
-		"flag: '-x' is not valid; expected: flags with two dashes; fix: see 'handfast-test --help'\n"
-		"--id: no value is given; expected: ID; fix: see 'handfast-test --help'\n"
-		"--dry-run: 'maybe' is not valid; expected: true or false, or no value; fix: see 'handfast-test "
-		"--help'\n"
-		"--network: no value is given; expected: CIDR; fix: see 'handfast-test --help'\n"
-		"--output: 'xml' is not valid; expected: text or json; fix: see 'handfast-test --help'\n"
-		"command: 'token make' is not valid; expected: token create, token revoke; fix: see 'handfast-test "
-		"--help'\n");
+		"flag: '--color=red' is not valid; expected: one that --help lists; fix: see `handfast-test --help`\n"
+		"flag: '-x' is not valid; expected: flags with two dashes; fix: see `handfast-test --help`\n"
+		"--id: no value is given; expected: ID; fix: see `handfast-test token --help`\n"
+		"--dry-run: 'maybe' is not valid; expected: true or false, or no value; fix: see `handfast-test token "
+		"--help`\n"
+		"--network: no value is given; expected: CIDR; fix: see `handfast-test token --help`\n"
+		"--output: 'xml' is not valid; expected: text or json; fix: see `handfast-test token --help`\n"
+		"command: 'token make' is not valid; expected: token create, token revoke; fix: see `handfast-test "
+		"token --help`\n");
 }
 
 static void an_unknown_command_is_answered_with_the_first_words_of_all(_unused_ void **state)
 {
 	PARSE(line, "lift");
 	assert_string_equal(buf_cstr(&line.errors), "command: 'lift' is not valid; expected: run, token, ban, show, "
-						    "wait; fix: see 'handfast-test --help'\n");
+						    "wait; fix: see `handfast-test --help`\n");
 }
 
 static void a_flag_given_twice_is_an_error(_unused_ void **state)
@@ -98,17 +98,17 @@ static void a_flag_given_twice_is_an_error(_unused_ void **state)
 	PARSE(line, "wait", "--id", "a", "--id", "b", "--network", "a", "--network", "b", "--mesh.networks=1",
 		"--mesh.networks=2");
 	assert_string_equal(buf_cstr(&line.errors),
-		"--id: it is given twice; expected: it once; fix: see 'handfast-test --help'\n"
-		"--mesh.networks: it is given twice; expected: it once; fix: see 'handfast-test --help'\n");
+		"--id: it is given twice; expected: it once; fix: see `handfast-test wait --help`\n"
+		"--mesh.networks: it is given twice; expected: it once; fix: see `handfast-test --keys`\n");
 }
 
 static void a_former_name_of_a_setting_is_refused_with_the_new_one(_unused_ void **state)
 {
 	PARSE(line, "--mesh.first-grace=5s", "--mesh.first_grace", "5s");
 	assert_string_equal(buf_cstr(&line.errors), "--mesh.first_grace: this is its name in 0.1.0; expected: the name "
-						    "--mesh.claim_grace; fix: see 'handfast-test --help'\n"
+						    "--mesh.claim_grace; fix: see `handfast-test --keys`\n"
 						    "--mesh.first_grace: this is its name in 0.1.0; expected: the name "
-						    "--mesh.claim_grace; fix: see 'handfast-test --help'\n");
+						    "--mesh.claim_grace; fix: see `handfast-test --keys`\n");
 }
 
 static void words_behind_the_command_are_its_arguments(_unused_ void **state)
@@ -148,7 +148,7 @@ static void a_word_too_many_is_an_error(_unused_ void **state)
 {
 	PARSE(line, "run", "again");
 	assert_string_equal(buf_cstr(&line.errors),
-		"run: 'again' is not valid; expected: no further word; fix: see 'handfast-test --help'\n");
+		"run: 'again' is not valid; expected: no further word; fix: see `handfast-test run --help`\n");
 }
 
 static void finding_o6_help_names_all_commands_flags_settings_and_codes(_unused_ void **state)

@@ -101,7 +101,8 @@ static enum err put_settings(const struct setting_table *settings, struct buf *o
 		return ERR_NONE;
 	RETURN_IF_ERR(put_line(".SH SETTINGS\n",
 		"Each is a key of the file that --config names, and, where it is no part of a list, a flag --KEY and a "
-		"variable of the environment; a flag beats the environment, which beats the file.",
+		"variable of the environment; a flag takes precedence over the environment, and the environment over "
+		"the file.",
 		"\n", out));
 	for (size_t i = 0; i < settings->num_rows; i++) {
 		const struct setting_def *def = &settings->rows[i];
