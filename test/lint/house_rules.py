@@ -13,6 +13,7 @@ import document_names
 import documented_commands
 import documents
 import findings
+import folder_readmes
 import libraries
 import processes
 import reference
@@ -355,7 +356,7 @@ def every_library_has_a_test():
             yield f"{name}: has a test of its own now; remove it from TESTED_ELSEWHERE"
 
 
-# Folder: what it may use (docs/design.md, "Folders"). A prefix ending in / means all below; tests may use anything.
+# Folder: what it may use (docs/design.md, "Folders"), as its README states too. A prefix ending in / means all below; tests may use anything.
 CORE, BASE = ("base/core",), ("base/",)
 MAY_USE = {
     "base/core": ("third_party/libev",),
@@ -369,7 +370,7 @@ MAY_USE = {
     "base/h2": CORE + ("third_party/nghttp2",),
     "base/tls": CORE + ("base/net", "certs", "@boringssl"),
     # A web server's identity and chain; of rpc the transport alone.
-    "base/kube": CORE + ("base/h2", "base/http:http_answer", "base/http:http_date", "base/http:websocket", "base/json", "base/net", "base/rpc:h2_link", "base/rpc:transport", "base/rpc:web_dial", "base/tls", "certs", "third_party/jansson", "third_party/yaml"),
+    "base/kube": CORE + ("base/http:http_answer", "base/http:http_date", "base/http:websocket", "base/json", "base/net", "base/rpc:h2_link", "base/rpc:transport", "base/rpc:web_dial", "base/tls", "certs", "third_party/jansson", "third_party/yaml"),
     "base/rpc": CORE + ("base/h2", "base/tls", "base/net", "certs"),
     "certs": CORE + ("@boringssl",),
     "proto": ("third_party/protobuf_c",),
@@ -382,13 +383,13 @@ MAY_USE = {
     "sidecar/route": CORE + ("base/net", "certs:spiffe_id"),
     "sidecar/conn": CORE + ("base/net", "certs:credentials", "sidecar/direct", "sidecar/leg", "sidecar/route", "sidecar/tunnel", "sidecar/tunnel/pool",
                             "policy", "sidecar/relay", "sidecar/report"),
-    # The table of close reasons gives the labels of a counter.
     "sidecar/probe": CORE + ("base/net", "base/rpc"),
+    # The table of close reasons gives the labels of a counter.
     "sidecar/report": CORE + ("base/http", "base/json", "base/net", "base/tls:key_exchange", "certs", "sidecar/conn:close_reason", "third_party/jansson"),
     "sidecar/identity": BASE + ("certs", "proto", "third_party/jansson"),
     "sidecar/svid": BASE + ("certs", "proto"),
     "sidecar/workload_api": BASE + ("certs", "proto", "third_party/jansson"),
-    "sidecar/discovery": BASE + ("certs", "proto", "policy", "sidecar/route"),  # it speaks of both
+    "sidecar/discovery": BASE + ("proto", "policy", "sidecar/route"),  # it speaks of both
     "sidecar/direct": CORE + ("base/net", "base/tls", "certs", "sidecar/leg"),
     "sidecar/worker": CORE + ("base/http", "base/net", "base/tls", "certs", "sidecar/conn", "sidecar/direct", "sidecar/report", "sidecar/route", "sidecar/tunnel",
                        "sidecar/tunnel/pool"),
@@ -486,6 +487,16 @@ def folders_have_a_readme():
         lines = (ROOT / name).read_text(encoding="utf-8").count("\n")
         if lines > 60 and name != "README.md":
             yield f"{name}: {lines} lines, more than a page"
+
+
+def readmes():
+    """{folder: text}; for what is compared with the tree."""
+    return {str(pathlib.PurePosixPath(name).parent): text for name, text in tracked_texts("*README.md").items()}
+
+
+def readmes_state_what_a_folder_may_use():
+    """The sentence 'May use: `a`, `b`.' of a folder's README has the targets of MAY_USE, no more and no less."""
+    return folder_readmes.uses_are_those_of_the_table(MAY_USE, readmes())
 
 
 def no_unfinished_words():
@@ -755,6 +766,7 @@ RULES = [
     targets_depend_on_what_they_include,
     functions_fit_a_screen,
     folders_have_a_readme,
+    readmes_state_what_a_folder_may_use,
     metrics_in_documents_exist,
     documented_commands_run,
     reference_pages_are_made_from_the_tables,

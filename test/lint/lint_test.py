@@ -12,6 +12,7 @@ import dead_code
 import document_names
 import documented_commands
 import documents
+import folder_readmes
 import monitoring
 import reference
 import retired_words
@@ -409,6 +410,25 @@ class Site(unittest.TestCase):
     def test_lists_are_indented_by_four_for_mkdocs(self):
         self.assertEqual("text\n\n1. one\n\n    ```sh\n    a\n    ```\n\n    - inner\n\nend\n",
                          site_check.build.for_mkdocs("text\n1. one\n\n   ```sh\n   a\n   ```\n\n   - inner\n\nend\n"))
+
+
+class FolderReadmes(unittest.TestCase):
+    def _uses(self, text, may_use=("base/core", "base/net:fd")):
+        return list(folder_readmes.uses_are_those_of_the_table({"a": may_use}, {"a": text}))
+
+    def test_a_sentence_with_the_targets_of_the_table_passes_in_any_order(self):
+        self.assertEqual(self._uses("# a\n\nMay use: `base/net:fd`,\n`base/core`. May not use: `b`.\n"), [])
+
+    def test_a_target_too_many_and_one_too_few_are_named(self):
+        self.assertEqual(self._uses("May use: `base/core`, `base/net`."),
+                         ["a/README.md: lacks `base/net:fd`, which MAY_USE has", "a/README.md: has `base/net`, which MAY_USE lacks"])
+
+    def test_another_form_or_none_is_a_finding(self):
+        for text in ("", "May use `base/core`, `base/net:fd`.", "May use: base/core, `base/net:fd`.", "May use: `base/core`, `base/net:fd`",
+                     "May use: `base/core`, `base/net:fd` alone."):
+            self.assertEqual(self._uses(text), ["a/README.md: 0 sentences of the form 'May use: `a`, `b`.'; one is needed"], text)
+        self.assertEqual(list(folder_readmes.uses_are_those_of_the_table({"a": ()}, {})),
+                         ["a/README.md: 0 sentences of the form 'May use: `a`, `b`.'; one is needed"])
 
 
 class Sleeps(unittest.TestCase):
