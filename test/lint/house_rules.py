@@ -499,6 +499,11 @@ def readmes_state_what_a_folder_may_use():
     return folder_readmes.uses_are_those_of_the_table(MAY_USE, readmes())
 
 
+def readmes_name_their_files():
+    """The README of a folder names each .c, .h and .def file that is no test's (docs/style.md, rule 11)."""
+    return folder_readmes.files_are_named(tracked("*.c", "*.h", "*.def"), readmes())
+
+
 def no_unfinished_words():
     """Unfinished work is recorded as an issue, not in a comment."""
     word = r"(?i)\b(TODO|FIXME|XXX|HACK|not implemented)\b"
@@ -767,6 +772,7 @@ RULES = [
     functions_fit_a_screen,
     folders_have_a_readme,
     readmes_state_what_a_folder_may_use,
+    readmes_name_their_files,
     metrics_in_documents_exist,
     documented_commands_run,
     reference_pages_are_made_from_the_tables,

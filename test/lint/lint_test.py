@@ -431,6 +431,23 @@ class FolderReadmes(unittest.TestCase):
                          ["a/README.md: 0 sentences of the form 'May use: `a`, `b`.'; one is needed"])
 
 
+    def _files(self, text, *names):
+        return list(folder_readmes.files_are_named(names, {"a": text}))
+
+    def test_a_file_is_named_by_stem_by_name_in_a_row_of_words_or_by_a_pattern(self):
+        for text in ("`run`", "`run.c`", "`run.h`: it", "`leg run pool`", "`ru*.c`", "`r*`"):
+            self.assertEqual(self._files(text, "a/run.c"), [], text)
+        self.assertEqual(self._files("`run.c`, `row.def`", "a/run.c", "a/run.h", "a/run_private.h", "a/row.def"), [])
+
+    def test_a_file_that_no_word_in_backquotes_names_is_a_finding(self):
+        for text in ("", "run.c", "`*`", "`*.c`", "`runs`", "`b/run.c`", "`r*.h`"):
+            self.assertEqual(self._files(text, "a/run.c"), ["a/README.md: does not name run.c"], text)
+        self.assertEqual(self._files("`run.c`", "a/row.def"), ["a/README.md: does not name row.def"])
+
+    def test_tests_and_folders_without_a_readme_pass(self):
+        self.assertEqual(self._files("", "a/run_test.c", "a/test_run.c", "a/test_run.h", "b/run.c", "a/run.py"), [])
+
+
 class Sleeps(unittest.TestCase):
     def _findings(self, name, text):
         return list(sleeps.tests_wait_for_conditions({name: text}))
