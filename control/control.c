@@ -206,7 +206,7 @@ static enum err set_up(struct control *control, struct why *why)
 	const struct audit_room *room = control->config->kubernetes.is_enabled ? &audit_in_pod : &audit_on_disk;
 	RETURN_IF_ERR(audit_open(control->state.store_folder, room, &control->audit, why));
 	control_page_load(control);
-	RETURN_IF_ERR(control_start_keepers(control, on_signer_lost, why));
+	RETURN_IF_ERR(control_start_children(control, on_signer_lost, why));
 	RETURN_IF_ERR(shut_out_of_keys(control, why));
 	if (control_has_file(control))
 		RETURN_IF_ERR(store_start(control->store, why));

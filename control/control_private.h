@@ -82,10 +82,10 @@ struct control {
 struct control *control_make(const struct control_source *source, struct control_config *config, const char *release);
 enum err control_load(struct control *control, struct why *why) _must_use_; /* folders; the store, locked and read */
 
-/* control_keepers.c: the signer, and the processes of identity.ca.source. */
+/* control_children.c: the signer, and the processes of identity.ca.source. */
 enum err control_start_signer(struct control *control, enum key_policy policy, void (*on_lost)(void *arg, enum err err),
 	void *arg, struct why *why) _must_use_;
-enum err control_start_keepers(
+enum err control_start_children(
 	struct control *control, void (*on_lost)(void *arg, enum err err), struct why *why) _must_use_;
 
 /* control_fence.c: becomes the only issuer of this store. A failure ends the run. */
@@ -125,7 +125,7 @@ enum err control_load_etcd(struct control *control, struct why *why) _must_use_;
 void control_etcd_done(struct control *control); /* after the store */
 /* Folders of its files, as control_kubernetes_paths(). */
 size_t control_etcd_paths(const struct control *control, char *out[4]);
-/* control_names.c: files by which names are resolved, as control_kubernetes_paths(). */
+/* control_resolver.c: files by which names are resolved, as control_kubernetes_paths(). */
 #define CONTROL_RESOLVER_PATHS_MAX 4
 size_t control_resolver_paths(const struct control *control, char *out[CONTROL_RESOLVER_PATHS_MAX]);
 /* control_federation.c */

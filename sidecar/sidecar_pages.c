@@ -227,11 +227,11 @@ static void set_gauges(struct loop_timer *timer)
 	sidecar_families_poll(sidecar);
 	sidecar_rules_poll(sidecar);
 	access_log_sweep(sidecar->access_log, loop_now_ms(sidecar->loop));
-	sidecar_root_poll(sidecar);
+	sidecar_root_expiry_poll(sidecar);
 	sidecar_clock_poll(sidecar);
 	sidecar_renewal_poll(sidecar);
 	sidecar_kept_poll(sidecar);
-	sidecar_lists_poll(sidecar);
+	sidecar_revocation_lists_poll(sidecar);
 	sidecar_peers_poll(sidecar);
 	sidecar_health_poll(sidecar);
 	worker_gather_totals(sidecar->workers, sidecar->num_workers, sidecar->loop, on_gauge_totals, sidecar);

@@ -152,8 +152,8 @@ struct metric_shard *sidecar_shard(struct sidecar *sidecar); /* of the main thre
 /* sidecar_clock.c */
 void sidecar_clock_poll(struct sidecar *sidecar); /* about once per second */
 #define SIDECAR_CLOCK_FIX "compare both with a third clock, and set the wrong one: timedatectl"
-/* sidecar_root.c */
-void sidecar_root_poll(struct sidecar *sidecar); /* about once per second */
+/* sidecar_root_expiry.c */
+void sidecar_root_expiry_poll(struct sidecar *sidecar); /* about once per second */
 #define SIDECAR_ROOT_FIX "on the control plane's host: handfast status"
 
 /* sidecar_certificates.c */
@@ -167,8 +167,8 @@ void sidecar_peers_poll(struct sidecar *sidecar);                          /* ab
 bool sidecar_port_is_strict(const struct sidecar *sidecar, uint16_t port); /* false also before there is a policy */
 /* sidecar_health.c */
 void sidecar_health_poll(struct sidecar *sidecar); /* about once per second */
-/* sidecar_lists.c */
-void sidecar_lists_poll(struct sidecar *sidecar); /* about once per second */
+/* sidecar_revocation_lists.c */
+void sidecar_revocation_lists_poll(struct sidecar *sidecar); /* about once per second */
 #define SIDECAR_LISTS_FIX "let the certificate authority publish new lists; what a list names stays refused"
 
 /* sidecar_identity.c: the identity from either source */

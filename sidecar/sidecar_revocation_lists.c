@@ -3,7 +3,7 @@
 #include "sidecar/sidecar_private.h"
 #include <stdio.h>
 
-void sidecar_lists_poll(struct sidecar *sidecar)
+void sidecar_revocation_lists_poll(struct sidecar *sidecar)
 {
 	struct identity_status status;
 	struct revocation_lists lists = {0};

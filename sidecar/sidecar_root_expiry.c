@@ -17,7 +17,7 @@ static int64_t root_ends_s(const struct sidecar *sidecar)
 	return own == NULL ? 0 : bundle_ends_s(own);
 }
 
-void sidecar_root_poll(struct sidecar *sidecar)
+void sidecar_root_expiry_poll(struct sidecar *sidecar)
 {
 	int64_t end_s = root_ends_s(sidecar), now_s = trusted_time_now_s(&sidecar->time, loop_clock(sidecar->loop));
 	char date[DATE_TEXT_MAX];

@@ -48,7 +48,7 @@ static enum err start_token(struct control *control, struct why *why)
 }
 
 /* The signer, and what only it may reach: its end of that socket is not kept here. */
-enum err control_start_keepers(struct control *control, void (*on_lost)(void *arg, enum err err), struct why *why)
+enum err control_start_children(struct control *control, void (*on_lost)(void *arg, enum err err), struct why *why)
 {
 	RETURN_IF_ERR(start_token(control, why));
 	enum err err = control_start_signer(control, control_key_policy(control), on_lost, control, why);
