@@ -1,7 +1,7 @@
 /* status: the state of the control plane, or that of a pod's sidecar. */
 #include "base/core/addr.h"
 #include "base/core/mem.h"
-#include "base/core/sidecar_health.h"
+#include "base/health/sidecar_health.h"
 #include "base/pb/unpack.h"
 #include "cli/call.h"
 #include "cli/commands.h"

@@ -6,13 +6,13 @@ enum { NOT_REPORTED = 2 }; /* a control plane that cannot be reached; a drain, w
 
 static const uint8_t bits[] = {
 #define CONDITION(symbol, bit, name) [METRIC_CONDITION_##symbol - SIDECAR_CONDITION_FIRST] = bit,
-#include "base/core/sidecar_conditions.def"
+#include "base/health/sidecar_conditions.def"
 #undef CONDITION
 	[SIDECAR_CONDITION_LAST - SIDECAR_CONDITION_FIRST] = 0};
 
 #define CONDITION(symbol, bit, name) +1
 _Static_assert(0
-#include "base/core/sidecar_conditions.def"
+#include "base/health/sidecar_conditions.def"
 			       + NOT_REPORTED ==
 		       sizeof(bits),
 	"sidecar_conditions.def has each condition");

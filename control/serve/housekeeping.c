@@ -1,7 +1,7 @@
 /* Periodic work: finding copies of state folders, and removing records that are of no more use. */
 #include "base/core/log.h"
 #include "base/core/mem.h"
-#include "base/core/sidecar_health.h"
+#include "base/health/sidecar_health.h"
 #include "control/registry/revocations.h"
 #include "control/serve/copies.h"
 #include "control/serve/serve_private.h"
@@ -81,7 +81,7 @@ static void check_for_copies(struct serve *serve)
 /* Rows of metrics.def in the order of their bits. */
 #define CONDITION(symbol, bit, name)                                                                                   \
 	_Static_assert(CONTROL_SIDECARS_##symbol == CONTROL_SIDECARS_NO_IDENTITY + (bit)-1, "a row of its own");
-#include "base/core/sidecar_conditions.def"
+#include "base/health/sidecar_conditions.def"
 #undef CONDITION
 
 enum { CONDITIONS_NUM = CONTROL_SIDECARS_CLOCK_DIFFERS - CONTROL_SIDECARS_NO_IDENTITY + 1 };

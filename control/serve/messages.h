@@ -2,7 +2,7 @@
  * code. Pure. */
 #pragma once
 
-#include "base/core/sidecar_health.h"
+#include "base/health/sidecar_health.h"
 #include "control/attest/attest.h"
 #include "control/serve/trust.h"
 

@@ -1,7 +1,7 @@
 /* Operator messages as plain structs; the only file of the control plane that uses their generated code. Pure. */
 #pragma once
 
-#include "base/core/sidecar_health.h"
+#include "base/health/sidecar_health.h"
 #include "certs/bundle.h"
 #include "control/attest/attest.h"
 #include "control/attest/join_token.h"

@@ -4,7 +4,7 @@
 #pragma once
 
 #include "base/core/loop.h"
-#include "base/core/sidecar_health.h"
+#include "base/health/sidecar_health.h"
 #include "base/rpc/rpc_client.h"
 #include "base/tls/tls_context.h"
 #include "certs/credentials.h"

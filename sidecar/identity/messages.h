@@ -4,7 +4,7 @@
 #pragma once
 
 #include "base/core/addr.h"
-#include "base/core/sidecar_health.h"
+#include "base/health/sidecar_health.h"
 #include "certs/bundle.h"
 #include "certs/svid.h"
 #include "sidecar/identity/state_folder.h"

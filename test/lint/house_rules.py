@@ -360,6 +360,7 @@ def every_library_has_a_test():
 CORE, BASE = ("base/core",), ("base/",)
 MAY_USE = {
     "base/core": ("third_party/libev",),
+    "base/health": CORE,
     "base/net": CORE + ("third_party/cares",),
     "base/http": CORE + ("base/net", "third_party/http_parser"),
     "base/json": CORE + ("third_party/jansson",),

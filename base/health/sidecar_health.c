@@ -1,10 +1,10 @@
-#include "base/core/sidecar_health.h"
+#include "base/health/sidecar_health.h"
 
 #include <stdio.h>
 
 static const char *const names[SIDECAR_HEALTH_CONDITIONS_MAX] = {
 #define CONDITION(symbol, bit, name) [bit] = name,
-#include "base/core/sidecar_conditions.def"
+#include "base/health/sidecar_conditions.def"
 #undef CONDITION
 };
 

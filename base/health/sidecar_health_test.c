@@ -1,4 +1,4 @@
-#include "base/core/sidecar_health.h"
+#include "base/health/sidecar_health.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <string.h>
