@@ -27,12 +27,12 @@ struct store_value { /* borrowed until the loop's next round */
 enum err store_open(struct loop *loop, const char *path, struct store **out, struct why *why) _must_use_;
 /* The same in two steps, for a process that must have one thread at first: load locks and reads the store, start makes
  * its thread. Before the start changes wait, and the three blocking calls below are allowed. Those are for an
- * operator's restore; of the other engines etcd alone has the first and the third, at any time. */
+ * operator's restore; of the other engines etcd alone has them, at any time. */
 enum err store_load(struct loop *loop, const char *path, struct store **out, struct why *why) _must_use_;
 enum err store_start(struct store *store, struct why *why) _must_use_;
 /* From now on the store has another incarnation. */
 enum err store_begin_incarnation(struct store *store, struct why *why) _must_use_;
-/* SQLite alone. Copies the records below `prefix` that the store at `path` has and this one lacks. ERR_EXISTS: a
+/* Copies the records below `prefix` that the SQLite store at `path` has and this one lacks. ERR_EXISTS: a
  * process has that store open; ERR_NOT_FOUND: there is none; others as store_open(). */
 enum err store_merge(
 	struct store *store, const char *path, const char *prefix, size_t *out_num, struct why *why) _must_use_;

@@ -243,7 +243,7 @@ enum err store_merge(struct store *store, const char *path, const char *prefix, 
 	_cleanup_(database_closep) struct database *other = NULL;
 	struct merging merging = {.store = store, .prefix = prefix};
 	struct stat found;
-	CHECK(!sqlite_of(store)->is_started);
+	CHECK(store->engine->commit != NULL);
 	if (stat(path, &found) != 0)
 		return why_set(why, ERR_NOT_FOUND, "a store to read from", "name the newer state folder",
 			"cannot open %s: %m", path);

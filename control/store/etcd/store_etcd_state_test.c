@@ -4,7 +4,10 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 /* cmocka requires the headers above */
 #include <cmocka.h>
 
@@ -87,6 +90,39 @@ static void one_that_slept_creates_nothing(void **state)
 	assert_non_null(strstr(store_trouble(world->store)->got, "incarnation"));
 }
 
+/* --- a restore --- */
+
+static void write_state_folder(struct world *world, const char *path)
+{
+	struct store *file = NULL;
+	struct why why = {0};
+	assert_int_equal(store_open(world->loop, path, &file, &why), ERR_NONE);
+	store_swap(file, "ban/one", 0, SPAN_LITERAL("theirs"), NULL, NULL);
+	store_swap(file, "ban/two", 0, SPAN_LITERAL("theirs"), NULL, NULL);
+	store_swap(file, "claim/one", 0, SPAN_LITERAL("theirs"), NULL, NULL);
+	store_close(file); /* after these commits */
+	loop_run_once(world->loop, false);
+}
+
+static void bans_of_a_state_folder_are_taken_over(void **state)
+{
+	struct world *world = world_opened(state);
+	char path[] = "/tmp/storeXXXXXX", lock[40];
+	struct why why = {0};
+	size_t num = 0;
+	int fd = mkstemp(path);
+	assert_true(fd >= 0 && close(fd) == 0);
+	write_state_folder(world, path);
+	assert_int_equal(world_swapped(world, "ban/two", 0, "mine", 50), ERR_NONE);
+	assert_int_equal(store_merge(world->store, path, "ban/", &num, &why), ERR_NONE);
+	assert_int_equal(num, 1);
+	assert_true(world_has(world, "ban/one", "theirs") && world_has(world, "ban/two", "mine"));
+	assert_int_equal(world_version_of(world, "claim/one"), 0);
+	snprintf(lock, sizeof lock, "%s.lock", path);
+	unlink(lock);
+	unlink(path);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -96,6 +132,7 @@ int main(void)
 		WORLD_TEST(a_new_incarnation_stops_the_changes_of_this_process),
 		WORLD_TEST(one_that_slept_during_a_restore_changes_nothing),
 		WORLD_TEST(one_that_slept_creates_nothing),
+		WORLD_TEST(bans_of_a_state_folder_are_taken_over),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
