@@ -1,6 +1,8 @@
 #include "intercept/probe.h"
 #include "base/core/check.h"
+#include "base/core/random.h"
 #include "base/net/fd.h"
+#include "base/net/local_ports.h"
 #include "base/net/socket.h"
 #include "intercept/kernel_tcp.h"
 #include "intercept/rules.h"
@@ -11,6 +13,9 @@
 
 #define ORIGINAL_DST 80 /* SO_ORIGINAL_DST and IP6T_SO_ORIGINAL_DST */
 #define POLL_MS      10 /* between two polls of the kernel's table */
+
+#define UNPRIVILEGED_MIN 1024 /* the first port that needs no permission */
+#define BIND_TRIES       16
 
 /* How many connections of the workload the probe accepts (and drops) before its own must have arrived. */
 #define STRANGERS_MAX 64
@@ -63,6 +68,23 @@ static enum err socket_as(const struct probe *probe, int *out_fd)
 	enum err err = fd_socket(probe->dialed.ip.family, SOCK_STREAM, out_fd);
 	become_again(self);
 	return err;
+}
+
+/* A port below those that the kernel gives to connections. After nat all redirected connections have one destination,
+ * the sidecar's port, so one from a port that conntrack still knows gets another port, and its arrival is not
+ * recognized. Where there is no such port the kernel chooses one. */
+static void bind_below_the_range(int fd, int family)
+{
+	struct local_ports ports;
+	struct addr at = {.ip.family = (uint8_t)family};
+	struct sockaddr_storage sa;
+	local_ports_init(&ports, 0);
+	for (unsigned i = 0; i < BIND_TRIES && ports.first > UNPRIVILEGED_MIN; i++) {
+		at.port = (uint16_t)(UNPRIVILEGED_MIN + random_u32() % (ports.first - UNPRIVILEGED_MIN));
+		socklen_t len = addr_to_sockaddr(&at, &sa);
+		if (bind(fd, (struct sockaddr *)&sa, len) == 0)
+			return;
+	}
 }
 
 /* The probe's own listener where redirected connections arrive; -1: the port is in use. */
@@ -185,6 +207,7 @@ enum probe_outcome probe_run(const struct probe *probe, struct why *why)
 	_cleanup_fd_ int fd = -1;
 	if (socket_as(probe, &fd) != ERR_NONE)
 		return PROBE_CANNOT_BE_USER;
+	bind_below_the_range(fd, probe->dialed.ip.family);
 	return listening_fd >= 0 ? dial_ours(fd, listening_fd, probe, why) : dial_theirs(fd, probe);
 }
 

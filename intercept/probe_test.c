@@ -86,6 +86,41 @@ static void detects_a_redirect_to_a_listener_of_one_family(_unused_ void **state
 	assert_int_equal(outcome_of("[2001:db8:ffff::9]:9"), PROBE_REDIRECTED);
 }
 
+enum { NUM_PORTS = 40 };
+
+static void give_out_ports(const char *range)
+{
+	FILE *file = fopen("/proc/sys/net/ipv4/ip_local_port_range", "w");
+	assert_non_null(file);
+	assert_true(fputs(range, file) >= 0);
+	assert_int_equal(fclose(file), 0);
+}
+
+/* Each port of the range has had a redirected connection, which conntrack still knows. */
+static void use_every_port(void)
+{
+	_cleanup_fd_ int listening_fd = listen_at("0.0.0.0:15001");
+	int fds[NUM_PORTS];
+	struct addr to;
+	assert_int_equal(addr_parse(SPAN_LITERAL("203.0.113.9:7"), &to), ERR_NONE);
+	for (unsigned i = 0; i < NUM_PORTS; i++)
+		assert_int_equal(socket_connect(&to, &(struct socket_connect_options){0}, &fds[i]), ERR_NONE);
+	for (unsigned i = 0; i < NUM_PORTS; i++)
+		fd_close(fds[i]);
+}
+
+static void a_port_that_conntrack_knows_misleads_no_probe(_unused_ void **state)
+{
+	give_out_ports("40000 40039");
+	use_every_port();
+	for (unsigned i = 0; i < 3; i++)
+		assert_int_equal(outcome_of("203.0.113.9:9"), PROBE_REDIRECTED); /* at its own listener */
+	_cleanup_fd_ int fd = listen_at("0.0.0.0:15001");
+	for (unsigned i = 0; i < 3; i++)
+		assert_int_equal(outcome_of("203.0.113.9:9"), PROBE_REDIRECTED);
+	give_out_ports("32768 60999");
+}
+
 static void does_not_wake_another_listener(_unused_ void **state)
 {
 	_cleanup_fd_ int fd = listen_at("[::]:15001");
@@ -127,6 +162,7 @@ int main(void)
 		cmocka_unit_test(detects_a_redirect_when_nothing_listens_at_the_port),
 		cmocka_unit_test(detects_a_redirect_to_a_dual_stack_listener),
 		cmocka_unit_test(detects_a_redirect_to_a_listener_of_one_family),
+		cmocka_unit_test(a_port_that_conntrack_knows_misleads_no_probe),
 		cmocka_unit_test(does_not_wake_another_listener),
 		cmocka_unit_test(detects_a_redirect_to_another_port),
 		cmocka_unit_test(dials_as_the_given_user),
