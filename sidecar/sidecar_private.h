@@ -70,8 +70,15 @@ struct sidecar_family {
 
 /* Of the interception rules and the setting interception (sidecar_rules.c). */
 /* What shows of the interception rules. Unproven: never since the start, so that they may be of an older handfast-init.
- */
-enum rules_presence { RULES_PRESENT, RULES_LACK_ADDRESS, RULES_REMOVED, RULES_UNPROVEN, NUM_RULES_PRESENCES };
+ * Foreign user: they are there, and do not exempt this process. */
+enum rules_presence {
+	RULES_PRESENT,
+	RULES_LACK_ADDRESS,
+	RULES_REMOVED,
+	RULES_UNPROVEN,
+	RULES_OF_FOREIGN_USER,
+	NUM_RULES_PRESENCES
+};
 enum rules_mismatch { RULES_MATCH, RULES_LACK_SOURCE_ROUTE, RULES_KEEP_SOURCE };
 #define NUM_RULES_MISMATCHES 3
 

@@ -56,6 +56,10 @@ static const struct absence {
 			    "an older handfast-init",
 		"upgrade the CNI plugin or the image of handfast-init, then delete this pod: its successor gets rules",
 		"run 'systemctl reload-or-restart handfast-init', or 'handfast-init up'"},
+	[RULES_OF_FOREIGN_USER] = {"the sidecar does not run as uid 1337 with gid 1337, which the rules exempt: they "
+				   "redirect to it what it opens itself",
+		"set runAsUser and runAsGroup of its container to 1337, as injection does",
+		"run it as uid 1337 with gid 1337, as the package's unit does"},
 };
 
 static enum rules_presence presence_of(struct sidecar *sidecar)
@@ -65,7 +69,7 @@ static enum rules_presence presence_of(struct sidecar *sidecar)
 	switch (rules_proof_ask()) {
 	case RULES_PROOF_GIVEN:
 		sidecar->were_rules_proven = true;
-		return RULES_PRESENT;
+		return rules_proof_is_exempt() ? RULES_PRESENT : RULES_OF_FOREIGN_USER;
 	case RULES_PROOF_MISSING:
 		return sidecar->were_rules_proven ? RULES_REMOVED : RULES_UNPROVEN;
 	case RULES_PROOF_UNKNOWN:
@@ -98,7 +102,9 @@ bool sidecar_rules_absence(const struct sidecar *sidecar, struct page_condition 
 	if (sidecar->rules_presence == RULES_PRESENT)
 		return false;
 	bool is_pod = sidecar->config->kubernetes_token_file != NULL;
-	*out = (struct page_condition){"no interception rules",
+	*out = (struct page_condition){sidecar->rules_presence == RULES_OF_FOREIGN_USER
+					       ? "the interception rules do not exempt the sidecar"
+					       : "no interception rules",
 		sidecar_rules_lack(sidecar) ? PAGE_FAILED : PAGE_DEGRADED, absence->detail,
 		is_pod ? absence->fix_of_pod : absence->fix_of_host};
 	return true;

@@ -3,6 +3,8 @@
  * gets EPERM. Needs no listener; nothing leaves the machine. handfast-init writes the rule. */
 #pragma once
 
+#include <stdbool.h>
+
 #define RULES_PROOF_IP   "169.254.15.6"
 #define RULES_PROOF_PORT 15009 /* UDP */
 
@@ -14,3 +16,6 @@ enum rules_proof {
 };
 
 enum rules_proof rules_proof_ask(void);
+
+/* Whether this process has the uid and the gid that the rules exempt, both. They redirect what any other opens. */
+bool rules_proof_is_exempt(void);

@@ -10,13 +10,13 @@ DEADLINE_S = 90
 
 
 def arrange(story):
-    mesh = story.mesh = Mesh(story, hosts=("client", "server", "bare"), leaf_ttl="1h", start=False)
+    mesh = story.mesh = Mesh(story, hosts=("client", "server", "bare", "other"), leaf_ttl="1h", start=False)
     mesh.start_control()
     mesh.start_sidecar("server")
 
 
-def _row(sidecar):
-    return {row["name"]: row for row in sidecar.admin("/check")["conditions"]}.get(CONDITION)
+def _row(sidecar, condition=CONDITION):
+    return {row["name"]: row for row in sidecar.admin("/check")["conditions"]}.get(condition)
 
 
 def _init(story, host, *words):
@@ -73,7 +73,7 @@ def shows_that_a_sidecar_which_starts_after_a_flush_is_degraded(story):
 def shows_that_a_host_without_rules_is_not_ready(story):
     sidecar = story.mesh.make_sidecar("bare", rules=None)
     sidecar.launch()
-    wait_until("the condition", lambda: _has_condition(sidecar), 15)
+    wait_until("the condition", lambda: _row_of_launched(sidecar), 15)
     expect_eq((_row(sidecar)["level"], sidecar.is_ready()), ("failed", False), "level and readiness")
     expect_in("169.254.15.6 is not on lo", _row(sidecar)["detail"], "the detail")
     expect_in(FIX + ", then restart the sidecar", _row(sidecar)["fix"], "the fix")
@@ -82,9 +82,21 @@ def shows_that_a_host_without_rules_is_not_ready(story):
     expect_eq(_row(sidecar), None, "the condition with rules")
 
 
-def _has_condition(sidecar):
+def shows_that_a_sidecar_which_the_rules_do_not_exempt_names_its_user(story):
+    """The rules of 0.1.0 exempted its uid alone."""
+    sidecar = story.mesh.make_sidecar("other")
+    sidecar.intercept()
+    sidecar.gid = 1000
+    sidecar.launch()
+    row = wait_until("the condition", lambda: _row_of_launched(sidecar, "the interception rules do not exempt the sidecar"), 15)
+    expect_in("uid 1337 with gid 1337", row["detail"], "the detail")
+    expect_eq(row["fix"], "run it as uid 1337 with gid 1337, as the package's unit does", "the fix")
+    expect_in("as the package's unit does", _check(story, sidecar.host)[1], "handfast check")
+
+
+def _row_of_launched(sidecar, condition=CONDITION):
     try:
-        return _row(sidecar)
+        return _row(sidecar, condition)
     except OSError:
         return None
 

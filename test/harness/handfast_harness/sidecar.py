@@ -28,6 +28,7 @@ class Sidecar:
             os.chmod(path, 0o700)
         self.path = os.path.join(self.folder, "sidecar.yaml")
         self.capabilities = capabilities  # as setpriv has them, "+net_raw"; or a list of its options
+        self.gid = SIDECAR_UID
         self.token, self.environment, self.process = token, environment, None
         self.settings = settings.merge({
             "trust_domain": spiffe_id.split("/")[2],
@@ -60,7 +61,7 @@ class Sidecar:
         """Starts it without waiting for it."""
         expect_ended(self.process)
         self.process = Process(self.host, "handfast-sidecar", [self._binary, "--config", self.path],
-                               self.story.log_path("handfast-sidecar-" + self.name), uid=SIDECAR_UID,
+                               self.story.log_path("handfast-sidecar-" + self.name), uid=SIDECAR_UID, gid=self.gid,
                                env=self.environment, capabilities=self.capabilities)
         return self.process
 
