@@ -164,6 +164,13 @@ void admin_socket_resume(struct admin_socket *admin)
 		log_error("sidecar", "cannot listen at %s", admin->path);
 }
 
+void admin_socket_hold(struct admin_socket *admin)
+{
+	CHECK(!admin->options.is_held);
+	admin->options.is_held = true;
+	listener_hold(admin->listener);
+}
+
 int admin_socket_fd(const struct admin_socket *admin)
 {
 	return listener_fd(admin->listener);

@@ -32,6 +32,7 @@ struct admin_socket_options {
 enum err admin_socket_new(
 	const struct admin_socket_options *options, struct admin_socket **out, struct why *why) _must_use_;
 void admin_socket_resume(struct admin_socket *admin);
+void admin_socket_hold(struct admin_socket *admin);    /* as is_held */
 int admin_socket_fd(const struct admin_socket *admin); /* the listening socket; stays the admin socket's */
 void admin_socket_free(struct admin_socket *admin);    /* removes the file, but not where it is another process's */
 void admin_socket_leave(struct admin_socket *admin);   /* frees it; the file is another process's now */

@@ -14,6 +14,7 @@ struct modes_line { /* "modes 1 2 80:2\n" */
 	struct policy_port *ports; /* owned where it was read, else borrowed */
 	size_t num_ports;
 };
+#define MODES_LINE_UNKNOWN "modes\n" /* modes that no release knows: the strictest hold */
 enum err modes_line_encode(const struct modes_line *modes, struct buf *out) _must_use_; /* appends; ERR_LIMIT */
 /* line: without its '\n'. ERR_MALFORMED: another line, or a mode that this release does not know. */
 enum err modes_line_parse(struct span line, struct modes_line *out) _must_use_;

@@ -53,6 +53,8 @@ void sidecar_drain(struct sidecar *sidecar)
 	if (sidecar->is_draining)
 		return;
 	sidecar_hand_over_stop(sidecar); /* a process that takes over would not drain */
+	if (sidecar->has_handed_over)
+		return;
 	sidecar->is_draining = true;
 	log_notice("sidecar", "draining: not ready; both directions are still served");
 	sidecar_identity_drain(sidecar); /* first: callers must use other endpoints before connections end */
@@ -82,6 +84,7 @@ void sidecar_end_after_hand_over(struct sidecar *sidecar)
 static void end(struct sidecar *sidecar)
 {
 	const struct sidecar_config *config = sidecar->config;
+	sidecar_hand_over_stop(sidecar);
 	if (sidecar->has_handed_over && !sidecar->is_draining) { /* a second signal ends it at once */
 		sidecar->is_draining = true;
 		sidecar_successor_ends_in(sidecar, config->drain_ms);

@@ -44,9 +44,8 @@ static void on_readable(struct loop_io *io, unsigned ready)
 		return;
 	if (got <= 0 || buf_append(&former->lines, span_of(bytes, (size_t)got)) != ERR_NONE) {
 		if (!former->has_reported)
-			log_warning(COMPONENT,
-				"the process before is of an older release: changed modes do not reach the connections "
-				"that it still has; send it SIGHUP after a change");
+			log_warning(COMPONENT, "a former process has ended without a report: the connections that it "
+					       "still had are closed");
 		fd_close(give_up(former));
 		return;
 	}
@@ -57,27 +56,36 @@ static void on_readable(struct loop_io *io, unsigned ready)
 	}
 }
 
-/* A former process whose channel closes takes the strictest modes. */
-static void send_modes(struct sidecar_former *former)
+/* A former process takes the strictest modes where they do not fit into a line, and where its channel closes.
+ * ERR_CLOSED: it has closed its end. */
+static enum err send_modes(struct sidecar_former *former)
 {
 	const struct sidecar_config *config = former->sidecar->config;
 	_cleanup_(buf_done) struct buf line = BUF_INIT(FORMER_LINE_MAX);
 	const struct modes_line modes = {
 		config->inbound_mode, config->outbound_mode, config->inbound_ports, config->num_inbound_ports};
 	enum err err = modes_line_encode(&modes, &line);
-	if (err == ERR_NONE)
-		err = passed_fds_send(former->fd, buf_span(&line), NULL, 0);
-	if (err == ERR_NONE || err == ERR_CLOSED) /* its end is read */
-		return;
-	log_warning(COMPONENT, "a former process does not take the modes in force (%s): it closes plaintext",
-		err_text(err));
-	fd_close(give_up(former));
+	enum err sent = passed_fds_send(
+		former->fd, err == ERR_NONE ? buf_span(&line) : SPAN_LITERAL(MODES_LINE_UNKNOWN), NULL, 0);
+	err = err == ERR_NONE || sent == ERR_CLOSED ? sent : err;
+	if (err != ERR_NONE && err != ERR_CLOSED)
+		log_warning(COMPONENT, "a former process does not take the modes in force (%s): it closes plaintext",
+			err_text(err));
+	return sent;
+}
+
+/* The end of one that has closed its end is read. */
+static void update(struct sidecar_former *former)
+{
+	enum err err = send_modes(former);
+	if (err != ERR_NONE && err != ERR_CLOSED)
+		fd_close(give_up(former));
 }
 
 void sidecar_formers_send_modes(struct sidecar *sidecar)
 {
 	LIST_EACH_REMOVABLE(&sidecar->formers, struct sidecar_former, former, link)
-		send_modes(former);
+		update(former);
 }
 
 static size_t num_formers(const struct sidecar *sidecar)
@@ -88,7 +96,7 @@ static size_t num_formers(const struct sidecar *sidecar)
 	return num;
 }
 
-void sidecar_formers_adopt(struct sidecar *sidecar, int fd)
+enum err sidecar_formers_adopt(struct sidecar *sidecar, int fd)
 {
 	struct sidecar_former *former = mem_new(struct sidecar_former);
 	if (num_formers(sidecar) == PASSED_FDS_MAX) /* as many as can go on to the next process */
@@ -98,21 +106,35 @@ void sidecar_formers_adopt(struct sidecar *sidecar, int fd)
 	former->lines = BUF_INIT(LINES_MAX);
 	list_push_back(&sidecar->formers, &former->link);
 	loop_io_start(sidecar->loop, &former->io, fd, LOOP_READ, on_readable);
-	send_modes(former);
+	enum err err = send_modes(former);
+	if (err == ERR_CLOSED)
+		(void)give_up(former);
+	else if (err != ERR_NONE)
+		fd_close(give_up(former));
+	return err;
 }
 
-void sidecar_formers_pass(struct sidecar *sidecar, struct passed_fds *out)
+void sidecar_formers_lend(struct sidecar *sidecar, struct passed_fds *out)
 {
 	out->num = 0;
-	LIST_EACH_REMOVABLE(&sidecar->formers, struct sidecar_former, former, link)
-		out->fds[out->num++] = give_up(former);
+	LIST_EACH(&sidecar->formers, struct sidecar_former, former, link) {
+		loop_io_stop(&former->io);
+		out->fds[out->num++] = former->fd;
+	}
+}
+
+void sidecar_formers_return(struct sidecar *sidecar)
+{
+	LIST_EACH_REMOVABLE(&sidecar->formers, struct sidecar_former, former, link) {
+		loop_io_start(sidecar->loop, &former->io, former->fd, LOOP_READ, on_readable);
+		update(former);
+	}
 }
 
 void sidecar_formers_stop(struct sidecar *sidecar)
 {
-	struct passed_fds fds;
-	sidecar_formers_pass(sidecar, &fds);
-	passed_fds_close(&fds);
+	LIST_EACH_REMOVABLE(&sidecar->formers, struct sidecar_former, former, link)
+		fd_close(give_up(former));
 }
 
 json_t *sidecar_formers_page(const struct sidecar *sidecar)

@@ -28,6 +28,7 @@
 
 struct sidecar_hand_over { /* to a process that prepares */
 	bool is_open;
+	bool is_given; /* it may serve, and has not written yet that it does */
 	int fd;
 	pid_t pid;
 	struct loop_io io;
@@ -37,6 +38,7 @@ struct sidecar_hand_over { /* to a process that prepares */
 struct sidecar_take_over { /* from the process before */
 	bool is_open;
 	bool is_alone; /* the process before has ended */
+	pid_t pid;     /* of that one */
 	int fd;
 	struct passed_sockets *sockets; /* that are not taken yet */
 	struct loop_io io;
@@ -240,7 +242,8 @@ enum err sidecar_interfaces_open(struct sidecar *sidecar, struct why *why) _must
 
 /* sidecar_hand_over.c */
 void sidecar_on_hand_over(void *sidecar, int fd, const struct peer_process *peer);
-void sidecar_hand_over_stop(struct sidecar *sidecar); /* the other process has failed then */
+/* The other process has failed then, or serves already: has_handed_over. */
+void sidecar_hand_over_stop(struct sidecar *sidecar);
 
 /* sidecar_take_over.c */
 enum err sidecar_take_over_begin(struct sidecar *sidecar, struct why *why) _must_use_; /* gets the sockets */
@@ -253,9 +256,13 @@ bool sidecar_is_serving(const struct sidecar *sidecar);
 
 /* sidecar_formers.c: former processes, at the one that serves */
 struct passed_fds;
-void sidecar_formers_adopt(struct sidecar *sidecar, int fd); /* the channel to one; it gets the modes in force */
-void sidecar_formers_send_modes(struct sidecar *sidecar);    /* the modes have changed */
-void sidecar_formers_pass(struct sidecar *sidecar, struct passed_fds *out); /* their channels; there are none then */
+/* The channel to one, which gets the modes in force. ERR_CLOSED: it has closed its end; fd stays the caller's. After
+ * any other error it closes plaintext. */
+enum err sidecar_formers_adopt(struct sidecar *sidecar, int fd) _must_use_;
+void sidecar_formers_send_modes(struct sidecar *sidecar); /* the modes have changed */
+/* Their channels, which stay the sidecar's and are not read until sidecar_formers_return(). */
+void sidecar_formers_lend(struct sidecar *sidecar, struct passed_fds *out);
+void sidecar_formers_return(struct sidecar *sidecar); /* they get the modes again */
 void sidecar_formers_stop(struct sidecar *sidecar);
 json_t *sidecar_formers_page(const struct sidecar *sidecar); /* a list, new */
 

@@ -59,15 +59,8 @@ static void take_line(struct sidecar *sidecar, struct span line)
 
 static void lost(struct sidecar *sidecar)
 {
-	bool has_modes = sidecar->successor.has_modes;
 	sidecar_successor_stop(sidecar);
-	if (has_modes)
-		take_strictest(sidecar, "no process sends its modes any more");
-	else
-		log_warning(COMPONENT,
-			"the process that serves is of an older release and does not send its modes; after a change of "
-			"modes send SIGHUP to this process, %d, too",
-			(int)getpid());
+	take_strictest(sidecar, "no process sends its modes any more");
 }
 
 static void on_readable(struct loop_io *io, unsigned ready)

@@ -14,7 +14,11 @@
 #include <unistd.h>
 
 #define COMPONENT "upgrade"
-enum { POLL_MS = 20, ANSWER_MS = 5000 };
+enum {
+	POLL_MS = 20,
+	ANSWER_MS = 5000,
+	TAKEN_MIN_MS = 1000, /* for the answer to SIDECAR_TAKE, also where the timeout has nearly passed */
+};
 
 static const char expected[] = "a running sidecar of this host that hands over its listening sockets";
 
@@ -49,6 +53,9 @@ enum err sidecar_take_over_begin(struct sidecar *sidecar, struct why *why)
 		RETURN_IF_ERR(passed_sockets_use_outputs(take_over->sockets, why));
 		log_reopen();
 	}
+	struct peer_process before = {.pid = 0};
+	if (socket_peer_process(fd, &before) == ERR_NONE) /* as running_connect() has seen */
+		take_over->pid = before.pid;
 	take_over->fd = TAKE_FD(fd);
 	take_over->is_open = true;
 	log_notice(COMPONENT, "preparing to take over; %zu listening sockets have come",
@@ -137,14 +144,27 @@ static void refused(struct sidecar *sidecar)
 	loop_stop(sidecar->loop);
 }
 
-/* The channels to the process before, and to those before that one. */
+static bool goes_on(int fd)
+{
+	char line[sizeof(SIDECAR_KEPT)] = "";
+	return recv(fd, line, sizeof(line) - 1, MSG_DONTWAIT) > 0 && strcmp(line, SIDECAR_KEPT) == 0;
+}
+
+/* The channels to the process before, and to those before that one. The modes that the one before gets are its proof
+ * that this process serves: it has not waited for them forever (decision 116). */
 static void taken(struct sidecar *sidecar, const struct passed_fds *formers)
 {
 	int fd = leave(&sidecar->take_over);
-	serve(sidecar);
 	for (size_t i = 0; i < formers->num; i++)
-		sidecar_formers_adopt(sidecar, formers->fds[i]);
-	sidecar_formers_adopt(sidecar, fd);
+		if (sidecar_formers_adopt(sidecar, formers->fds[i]) == ERR_CLOSED)
+			fd_close(formers->fds[i]);
+	bool is_closed = sidecar_formers_adopt(sidecar, fd) == ERR_CLOSED;
+	if (is_closed && goes_on(fd))
+		refused(sidecar);
+	else
+		serve(sidecar);
+	if (is_closed)
+		fd_close(fd);
 }
 
 static void serve_alone(struct sidecar *sidecar)
@@ -179,6 +199,26 @@ static void on_answer(struct loop_io *io, unsigned ready)
 		serve_alone(sidecar);
 }
 
+static uint64_t taken_within_ms(const struct sidecar *sidecar)
+{
+	uint64_t until_ms = sidecar->made_ms + sidecar->options.take_over_ms, now_ms = loop_now_ms(sidecar->loop);
+	return until_ms > now_ms + TAKEN_MIN_MS ? until_ms - now_ms : TAKEN_MIN_MS;
+}
+
+/* Its channel is closed at once, so that the other one, once it runs again, goes on. */
+static void on_no_answer(struct loop_timer *timer)
+{
+	struct sidecar *sidecar = container_of(timer, struct sidecar, take_over.poll);
+	struct why why = {0};
+	fd_close(leave(&sidecar->take_over));
+	(void)why_set(&why, ERR_TIMEOUT, "a running sidecar that answers within the timeout",
+		"inspect that process: it is stopped, or has no processor time", "process %d does not answer",
+		(int)sidecar->take_over.pid);
+	log_why(LOG_LEVEL_ERROR, COMPONENT, "not taken over; the sidecar before goes on", &why);
+	sidecar->has_failed = true;
+	loop_stop(sidecar->loop);
+}
+
 static void on_poll(struct loop_timer *timer)
 {
 	struct sidecar *sidecar = container_of(timer, struct sidecar, take_over.poll);
@@ -195,6 +235,7 @@ static void on_poll(struct loop_timer *timer)
 	}
 	/* It fits into the empty buffer; if the other one has ended, on_answer() hears of it. */
 	(void)!send(sidecar->take_over.fd, SIDECAR_TAKE, strlen(SIDECAR_TAKE), MSG_NOSIGNAL);
+	loop_timer_start(sidecar->loop, timer, taken_within_ms(sidecar), on_no_answer);
 }
 
 void sidecar_take_over_start(struct sidecar *sidecar)

@@ -19,8 +19,8 @@ void listener_free(struct listener *listener);   /* allowed in its callbacks */
 void listener_pause(struct listener *listener);  /* for a limit of the owner; nests with the listener's own pauses */
 void listener_resume(struct listener *listener);
 
-/* Right after listener_new(): nothing is accepted, and the socket need not listen yet, until listener_start() makes it
- * listen. Pauses nest with it. ERR_SYSTEM and the like: it cannot listen, and stays held. */
+/* Nothing is accepted until listener_start() makes the socket listen; right after listener_new() it need not listen
+ * yet. Pauses nest with it. ERR_SYSTEM and the like: it cannot listen, and stays held. */
 void listener_hold(struct listener *listener);
 enum err listener_start(struct listener *listener, int backlog) _must_use_;
 int listener_fd(const struct listener *listener); /* the listening socket; stays the listener's */

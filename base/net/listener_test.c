@@ -195,6 +195,20 @@ static void held_it_leaves_clients_to_others_until_it_starts(_unused_ void **sta
 	listener_free(waiting);
 }
 
+static void one_that_accepts_may_be_held_and_start_again(_unused_ void **state)
+{
+	connect_client();
+	run_rounds(3);
+	assert_int_equal(num_accepted, 1);
+	listener_hold(listener);
+	connect_client();
+	run_rounds(3);
+	assert_int_equal(num_accepted, 1); /* it waits in the backlog */
+	assert_int_equal(listener_start(listener, 8), ERR_NONE);
+	run_rounds(3);
+	assert_int_equal(num_accepted, 2);
+}
+
 static void may_be_freed_in_its_accept_callback(_unused_ void **state)
 {
 	stop_after = 1;
@@ -334,6 +348,7 @@ int main(void)
 		LISTENING(accepts_nothing_while_the_owner_pauses_it),
 		LISTENING(stops_at_once_when_the_owner_pauses_it_from_a_callback),
 		LISTENING(held_it_leaves_clients_to_others_until_it_starts),
+		LISTENING(one_that_accepts_may_be_held_and_start_again),
 		LISTENING(may_be_freed_in_its_accept_callback),
 		LISTENING(pauses_when_descriptors_run_out_and_resumes_by_itself),
 		LISTENING(refuses_clients_that_wait_too_long_for_a_descriptor),

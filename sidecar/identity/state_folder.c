@@ -104,17 +104,24 @@ enum err state_folder_open(const char *path, struct state_folder **out, struct w
 	return ERR_NONE;
 }
 
-void state_folder_leave(struct state_folder *state)
+static void unlock(struct state_folder *state)
 {
-	state->is_left = true;
 	if (state->is_locked)
 		CHECK(flock(state->fd, LOCK_UN) == 0);
 	state->is_locked = false;
 }
 
+void state_folder_leave(struct state_folder *state)
+{
+	state->is_left = true;
+	unlock(state);
+}
+
 void state_folder_wait(struct state_folder *state, bool waits)
 {
 	state->waits = waits;
+	if (waits)
+		unlock(state);
 }
 
 bool state_folder_waits(const struct state_folder *state)

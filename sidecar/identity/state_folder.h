@@ -26,7 +26,8 @@ enum err state_folder_open(const char *path, struct state_folder **out, struct w
  * ERR_NONE.
  */
 void state_folder_leave(struct state_folder *state);
-/* While another process has the folder, and will leave it: nothing is kept here, which is then no fault. */
+/* While another process has the folder, or is about to, and may leave it: the lock is released, and nothing is kept
+ * here, which is then no fault. */
 void state_folder_wait(struct state_folder *state, bool waits);
 bool state_folder_waits(const struct state_folder *state);
 void state_folder_free(struct state_folder *state);

@@ -165,6 +165,29 @@ static void one_process_at_a_time_keeps_and_the_next_one_takes_over(_unused_ voi
 	place_remove(&place);
 }
 
+static void one_that_waits_lends_the_folder_and_has_it_again(_unused_ void **unused)
+{
+	struct place place;
+	_cleanup_(buf_done) struct buf content = BUF_INIT(256);
+	place_make(&place);
+	_cleanup_(state_folder_freep) struct state_folder *before = NULL, *next = NULL;
+	assert_int_equal(state_folder_open(place.state, &before, NULL), ERR_NONE);
+	assert_int_equal(state_folder_open(place.state, &next, NULL), ERR_NONE);
+	assert_int_equal(state_folder_keep(before, "kept", SPAN_LITERAL("before"), NULL), ERR_NONE);
+	assert_int_equal(state_folder_keep(next, "kept", SPAN_LITERAL("next"), NULL), ERR_CONFLICT);
+	state_folder_wait(before, true);
+	assert_int_equal(state_folder_keep(before, "kept", SPAN_LITERAL("lent"), NULL), ERR_CONFLICT);
+	assert_int_equal(state_folder_keep(next, "kept", SPAN_LITERAL("next"), NULL), ERR_NONE);
+	state_folder_freep(&next); /* its process ends */
+	next = NULL;
+	state_folder_wait(before, false);
+	assert_int_equal(state_folder_keep(before, "kept", SPAN_LITERAL("again"), NULL), ERR_NONE);
+	assert_int_equal(state_folder_kept(before, "kept", &content, NULL), ERR_NONE);
+	assert_true(span_eq(buf_span(&content), SPAN_LITERAL("again")));
+	assert_int_equal(state_folder_drop(before, "kept", NULL), ERR_NONE);
+	place_remove(&place);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -173,6 +196,7 @@ int main(void)
 		cmocka_unit_test(a_missing_key_of_an_enrolled_sidecar_is_reported_as_damage),
 		cmocka_unit_test(C16_refuses_a_folder_that_other_users_can_enter),
 		cmocka_unit_test(detects_every_flipped_byte_and_every_truncation),
+		cmocka_unit_test(one_that_waits_lends_the_folder_and_has_it_again),
 		cmocka_unit_test(one_process_at_a_time_keeps_and_the_next_one_takes_over),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -117,6 +117,12 @@ enum err admin_start(struct admin *admin)
 	return first;
 }
 
+void admin_hold(struct admin *admin)
+{
+	for (unsigned i = 0; i < admin->num_servers; i++)
+		http_server_hold(admin->servers[i]);
+}
+
 void admin_stop_accepting(struct admin *admin)
 {
 	for (unsigned i = 0; i < admin->num_servers; i++)

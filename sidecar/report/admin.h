@@ -24,7 +24,8 @@ struct admin_options {
 struct admin;
 enum err admin_new(struct loop *loop, const struct admin_options *options, const struct admin_pages *pages,
 	struct admin **out, struct why *why) _must_use_;
-enum err admin_start(struct admin *admin) _must_use_; /* once, where is_held; the first failure */
+enum err admin_start(struct admin *admin) _must_use_; /* where is_held, or after admin_hold(); the first failure */
+void admin_hold(struct admin *admin);                 /* nothing is accepted until admin_start() */
 void admin_stop_accepting(struct admin *admin);       /* open connections still get their pages */
 /* Of the listening sockets, which stay the admin's: num of them at most. Returns how many. */
 size_t admin_sockets(const struct admin *admin, int *out, size_t num);

@@ -69,7 +69,8 @@ void worker_set_time(struct worker *worker, const struct trusted_time *time);
 void worker_drain(struct worker *worker);
 
 /* --- from one process to the next --- */
-void worker_resume(struct worker *worker); /* once, where is_held */
+void worker_resume(struct worker *worker); /* where is_held, or after worker_hold() */
+void worker_hold(struct worker *worker);   /* accepts nothing until worker_resume() */
 /* Before start: takes another socket that listens where this worker does. Adopts fd, closes it if it fits nowhere. */
 void worker_adopt(struct worker *worker, int fd, const struct addr *at);
 /* Before worker_hand_over(): the listening sockets, which stay the worker's: num of them at most. Returns how many. */

@@ -173,6 +173,13 @@ enum err worker_listeners_init(
 	return ERR_NONE;
 }
 
+void worker_listeners_hold(struct worker_listeners *listeners)
+{
+	CHECK(!listeners->options.is_held);
+	listeners->options.is_held = true;
+	hold(listeners);
+}
+
 void worker_listeners_start(struct worker_listeners *listeners)
 {
 	CHECK(listeners->options.is_held);

@@ -43,7 +43,8 @@ struct worker_listeners { /* the worker's storage; zeroed is valid to worker_lis
 enum err worker_listeners_init(
 	struct worker_listeners *listeners, const struct worker_listeners_options *options, struct why *why) _must_use_;
 void worker_listeners_done(struct worker_listeners *listeners);
-void worker_listeners_start(struct worker_listeners *listeners); /* once, where is_held */
+void worker_listeners_start(struct worker_listeners *listeners); /* where is_held, or after worker_listeners_hold() */
+void worker_listeners_hold(struct worker_listeners *listeners);  /* nothing is accepted until it starts again */
 /* Takes another socket that listens where one of these does. Adopts fd, and closes it if it fits none. */
 void worker_listeners_adopt(struct worker_listeners *listeners, int fd, const struct addr *at);
 /* Stops accepting, for good: another process has the sockets too. */

@@ -135,6 +135,17 @@ void worker_drain(struct worker *worker)
 	worker_post(worker, mem_new(struct worker_message), deliver_drain);
 }
 
+static void deliver_hold(struct worker_message *message, struct worker *worker)
+{
+	mem_free(message);
+	worker_listeners_hold(worker_listeners(worker));
+}
+
+void worker_hold(struct worker *worker)
+{
+	worker_post(worker, mem_new(struct worker_message), deliver_hold);
+}
+
 static void deliver_resume(struct worker_message *message, struct worker *worker)
 {
 	mem_free(message);

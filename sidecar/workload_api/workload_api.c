@@ -180,6 +180,13 @@ void workload_api_resume(struct workload_api *api)
 		log_error(WORKLOAD_COMPONENT, "cannot listen at %s", api->path);
 }
 
+void workload_api_hold(struct workload_api *api)
+{
+	CHECK(!api->is_held);
+	api->is_held = true;
+	listener_hold(api->listener);
+}
+
 int workload_api_socket(const struct workload_api *api)
 {
 	return listener_fd(api->listener);

@@ -22,6 +22,7 @@ struct workload_api_options {
 enum err workload_api_new(
 	const struct workload_api_options *options, struct workload_api **out, struct why *why) _must_use_;
 void workload_api_resume(struct workload_api *api);
+void workload_api_hold(struct workload_api *api);        /* as is_held; open streams go on */
 int workload_api_socket(const struct workload_api *api); /* the listening socket; stays the API's */
 /* NULL is allowed. Removes the file, but not where it is another process's. */
 void workload_api_free(struct workload_api *api);
