@@ -176,20 +176,13 @@ int admin_socket_fd(const struct admin_socket *admin)
 	return listener_fd(admin->listener);
 }
 
-void admin_socket_leave(struct admin_socket *admin)
-{
-	admin->options.is_held = true;
-	admin_socket_free(admin);
-}
-
 void admin_socket_free(struct admin_socket *admin)
 {
 	for (unsigned i = 0; i < CLIENTS_MAX; i++)
 		if (admin->clients[i].fd != -1)
 			client_close(&admin->clients[i]);
 	listener_free(admin->listener);
-	if (!admin->options.is_held)
-		unlink(admin->path);
+	socket_remove_unix(admin->path);
 	mem_free(admin->path);
 	mem_free(admin);
 }

@@ -23,7 +23,7 @@ struct admin_socket_options {
 	struct loop *loop;
 	const char *path;              /* borrowed */
 	struct passed_sockets *passed; /* a listening socket that is taken if it has that path; NULL: none */
-	bool is_held; /* accepts nothing, and the file is another process's, until admin_socket_resume() */
+	bool is_held;                  /* accepts nothing until admin_socket_resume() */
 	admin_command_fn *on_command;
 	admin_hand_over_fn *on_hand_over;
 	struct span given; /* borrowed; the answer to ADMIN_GIVEN, GIVEN_MAX at most */
@@ -34,8 +34,8 @@ enum err admin_socket_new(
 void admin_socket_resume(struct admin_socket *admin);
 void admin_socket_hold(struct admin_socket *admin);    /* as is_held */
 int admin_socket_fd(const struct admin_socket *admin); /* the listening socket; stays the admin socket's */
-void admin_socket_free(struct admin_socket *admin);    /* removes the file, but not where it is another process's */
-void admin_socket_leave(struct admin_socket *admin);   /* frees it; the file is another process's now */
+/* Removes the file, but not where another process listens there: one that has taken it over, or that this one would. */
+void admin_socket_free(struct admin_socket *admin);
 
 /* For the command line: sends the keyword, waits at most 5 s and writes the line of the answer to out. Blocks.
  * ERR_DENIED: the file or the sidecar refuses this user. */

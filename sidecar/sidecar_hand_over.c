@@ -72,9 +72,8 @@ static void stop_accepting(struct sidecar *sidecar)
 	for (unsigned i = 0; i < sidecar->num_workers; i++)
 		worker_hand_over(sidecar->workers[i]);
 	admin_stop_accepting(sidecar->admin);
-	if (sidecar->workload_api != NULL)
-		workload_api_hand_over(TAKE_PTR(sidecar->workload_api));
-	admin_socket_leave(TAKE_PTR(sidecar->admin_socket));
+	workload_api_free(TAKE_PTR(sidecar->workload_api));
+	admin_socket_free(TAKE_PTR(sidecar->admin_socket));
 }
 
 /* With it go the channels to former processes, of which this one keeps its own descriptors until the other serves. */

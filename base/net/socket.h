@@ -36,6 +36,8 @@ enum err socket_listen(
 /* Refuses to replace foreign files and symlinks. passed: as above. */
 enum err socket_listen_unix(
 	const char *path, unsigned mode, struct passed_sockets *passed, int *out_fd, struct why *why) _must_use_;
+/* Removes the file of a socket of the own user on which no program listens any more. Any other stays. */
+void socket_remove_unix(const char *path);
 enum err socket_connect_unix(const char *path, int *out_fd, struct why *why) _must_use_;
 
 struct peer_process {

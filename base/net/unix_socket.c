@@ -91,6 +91,13 @@ enum err socket_listen_unix(
 	return ERR_NONE;
 }
 
+void socket_remove_unix(const char *path)
+{
+	struct sockaddr_un sa;
+	if (sockaddr_of(path, &sa, NULL) == ERR_NONE)
+		(void)!remove_stale(&sa, NULL);
+}
+
 enum err socket_connect_unix(const char *path, int *out_fd, struct why *why)
 {
 	struct sockaddr_un sa;

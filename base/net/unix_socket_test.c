@@ -85,6 +85,20 @@ static void does_not_replace_a_socket_in_use(_unused_ void **state)
 	assert_int_equal(socket_connect_unix(path, &client, NULL), ERR_NONE);
 }
 
+static void removes_the_file_of_a_socket_once_no_program_serves_it(_unused_ void **state)
+{
+	int first = -1;
+	assert_int_equal(socket_listen_unix(path, 0600, NULL, &first, NULL), ERR_NONE);
+	int other = dup(first); /* as of another process that has taken it over */
+	fd_close(first);
+	socket_remove_unix(path);
+	assert_int_equal(access(path, F_OK), 0);
+	fd_close(other);
+	socket_remove_unix(path);
+	assert_int_not_equal(access(path, F_OK), 0);
+	socket_remove_unix(path);
+}
+
 static void W7_does_not_remove_another_kind_of_file(_unused_ void **state)
 {
 	struct why why = {.err = ERR_NONE};
@@ -92,6 +106,7 @@ static void W7_does_not_remove_another_kind_of_file(_unused_ void **state)
 	assert_int_equal(fd_write_file(path, SPAN_LITERAL("precious"), 0600, NULL), ERR_NONE);
 	assert_int_equal(socket_listen_unix(path, 0600, NULL, &fd, &why), ERR_EXISTS);
 	assert_true(why.expected[0] != '\0' && why.got[0] != '\0' && why.fix[0] != '\0');
+	socket_remove_unix(path);
 	assert_int_equal(access(path, F_OK), 0);
 }
 
@@ -150,6 +165,7 @@ int main(void)
 		IN_FOLDER(C19_identifies_the_process_that_connected),
 		IN_FOLDER(C19_sets_the_mode_of_the_file_independent_of_the_umask),
 		IN_FOLDER(replaces_a_socket_that_no_program_serves),
+		IN_FOLDER(removes_the_file_of_a_socket_once_no_program_serves_it),
 		IN_FOLDER(does_not_replace_a_socket_in_use),
 		IN_FOLDER(W7_does_not_remove_another_kind_of_file),
 		IN_FOLDER(W7_does_not_follow_a_planted_link),

@@ -192,12 +192,6 @@ int workload_api_socket(const struct workload_api *api)
 	return listener_fd(api->listener);
 }
 
-void workload_api_hand_over(struct workload_api *api)
-{
-	api->is_held = true;
-	workload_api_free(api);
-}
-
 void workload_api_free(struct workload_api *api)
 {
 	if (api == NULL)
@@ -205,8 +199,7 @@ void workload_api_free(struct workload_api *api)
 	listener_free(api->listener);
 	rpc_server_free(api->server);
 	CHECK(api->num_streams == 0 && list_is_empty(&api->peers));
-	if (!api->is_held)
-		unlink(api->path);
+	socket_remove_unix(api->path);
 	limited_log_free(api->lines);
 	if (api->credentials != NULL)
 		credentials_unref(api->credentials);

@@ -14,9 +14,9 @@ struct workload_api_options {
 	struct loop *loop;
 	const char *path;              /* of the socket; borrowed */
 	struct passed_sockets *passed; /* a listening socket that is taken if it has that path; NULL: none */
-	bool is_held;           /* accepts nothing, and the file is another process's, until workload_api_resume() */
-	bool allows_every_user; /* that can open the socket */
-	const uid_t *uids;      /* borrowed; root and this process's user are always allowed */
+	bool is_held;                  /* accepts nothing until workload_api_resume() */
+	bool allows_every_user;        /* that can open the socket */
+	const uid_t *uids;             /* borrowed; root and this process's user are always allowed */
 	size_t num_uids;
 };
 enum err workload_api_new(
@@ -24,9 +24,8 @@ enum err workload_api_new(
 void workload_api_resume(struct workload_api *api);
 void workload_api_hold(struct workload_api *api);        /* as is_held; open streams go on */
 int workload_api_socket(const struct workload_api *api); /* the listening socket; stays the API's */
-/* NULL is allowed. Removes the file, but not where it is another process's. */
+/* NULL is allowed. Removes the file, but not where another process listens there. */
 void workload_api_free(struct workload_api *api);
-void workload_api_hand_over(struct workload_api *api); /* frees it; the file is another process's now */
 /* The connection to the control plane, which makes JWT-SVIDs; NULL: it has closed. */
 void workload_api_attach(struct workload_api *api, struct rpc_client *client);
 /* NULL: the identity has expired. A call that comes while there is none waits up to 10 s. */
