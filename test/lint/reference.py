@@ -94,6 +94,11 @@ def settings_table(program):
     return table(("setting", "type", "range", "default", "takes effect at", "what it is"), lines)
 
 
+def reload_sentence(program):
+    keys = ["`%s`" % row.key for row in settings_of(program) if row.effect == "reload" and "[" not in row.key]
+    return " SIGHUP takes over a change of %s; any other waits for a restart." % ", ".join(keys) if keys else ""
+
+
 def settings_page():
     parts = ["""`PROGRAM --keys` prints the same rows. A setting is a key of the YAML file that `--config` names, a variable
 and a flag: `timeouts.connect` is `HANDFAST_SIDECAR_TIMEOUTS_CONNECT` and `--timeouts.connect`. A flag takes precedence over
@@ -109,7 +114,8 @@ setting with its value and where it came from. `handfast settings` lists those o
 """]
     for program in SETTINGS:
         note = ("; it has no file, and each run reads its settings anew" if program == "handfast-init" else "")
-        parts.append("## %s\n\nVariables begin with `%s_`%s.\n\n%s" % (program, PREFIXES[program], note, settings_table(program)))
+        parts.append("## %s\n\nVariables begin with `%s_`%s.%s\n\n%s"
+                     % (program, PREFIXES[program], note, reload_sentence(program), settings_table(program)))
     renamed = [("`%s`" % old, "`%s`" % new, program) for program in RENAMED for old, new in rows(RENAMED[program], "RENAMED")]
     parts.append("## Names of 0.1.0\n\nThe former names are refused with the new ones.\n\n"
                  + table(("former name", "name", "program"), renamed))
