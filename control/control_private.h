@@ -1,4 +1,5 @@
-/* Shared by control.c, control_start.c and control_reload.c. */
+/* The composition root's struct, shared by control*.c of this folder; the parts are in the order of their files below.
+ */
 #pragma once
 
 #include "base/core/process_facts.h"
@@ -147,10 +148,9 @@ bool control_lies_above_keys(const struct control *control, const char *folder);
  * keys. The caller frees it. */
 char *control_readable_path(const struct control *control, const char *file);
 
-/* control_page.c: the operators' page. Reads the token, which the network process may not read later. */
-/* The token and the port of the operators' page. What fails there stops no certificate: it is a condition (decision
- * 109). */
-void control_page_load(struct control *control); /* before its folders are shut */
+/* control_page.c: the token and the port of the operators' page. What fails there stops no certificate: it is a
+ * condition (decision 109). */
+void control_page_load(struct control *control); /* reads the token; before its folders are shut */
 void control_page_listen(struct control *control);
 void control_page_start(struct control *control); /* serve is there */
 

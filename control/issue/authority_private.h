@@ -1,4 +1,4 @@
-/* Shared by authority.c, authority_jwt.c and authority_roots.c. */
+/* Shared by authority*.c of this folder. */
 #pragma once
 
 #include "control/issue/authority.h"

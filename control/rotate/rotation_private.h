@@ -1,4 +1,5 @@
-/* Shared by rotation.c (what is stored, and the signer) and rotation_change.c (the steps). */
+/* Shared by rotation.c (what is stored, and the signer), rotation_change.c (the steps), rotation_own.c (a root of the
+ * operator's) and rotation_refusals.c (why a change cannot begin). */
 #pragma once
 
 #include "control/rotate/rotation.h"

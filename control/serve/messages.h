@@ -1,5 +1,5 @@
-/* Enrollment and Identity messages as plain structs; with operator_messages.h the only files here that use generated
- * code. Pure. */
+/* Enrollment and Identity messages as plain structs. Of this folder only their files and those of the messages of
+ * operators (operator_messages.h, operator_settings.h, reach_message.h) use generated code. Pure. */
 #pragma once
 
 #include "base/health/sidecar_health.h"

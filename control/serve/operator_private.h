@@ -1,4 +1,4 @@
-/* The parts of the operator's service: operator_service.c accepts calls, operator_commands.c runs the commands. */
+/* The parts of the operator's service: operator_service.c accepts calls, a file per group of commands runs them. */
 #pragma once
 
 #include "control/serve/operator_messages.h"

@@ -1,4 +1,4 @@
-/* What direct_server.c and direct_leg.c share. */
+/* What direct_server.c, direct_client.c and direct_leg.c share. */
 #pragma once
 
 #include "base/core/list.h"

@@ -1,6 +1,7 @@
-/* The connection to the control plane of a sidecar whose identity comes from elsewhere (workload_source.h): for
- * Discovery alone, with the SVID as its client certificate. It is dialed anew with each new SVID, because the control
- * plane ends a connection with the certificate that opened it, and after each failure, forever. Main thread only. */
+/* The connection to the control plane of a sidecar whose identity comes from elsewhere (workload_source.h,
+ * istio_source.h): for Discovery alone, with the SVID as its client certificate. It is dialed anew with each new SVID,
+ * because the control plane ends a connection with the certificate that opened it, and after each failure, forever.
+ * Main thread only. */
 #pragma once
 
 #include "base/rpc/rpc_client.h"

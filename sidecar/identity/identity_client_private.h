@@ -1,5 +1,6 @@
 /* The identity client's struct, shared by its files: identity_client.c decides the next action, enroll.c attests,
- * identity_stream.c sends and receives on the stream, identity_snapshot.c creates and publishes credentials. Only files
+ * identity_stream.c sends and receives on the stream, identity_snapshot.c creates and publishes credentials,
+ * identity_kept.c keeps them for a restart without a control plane. Only files
  * of this folder include this header. */
 #pragma once
 

@@ -7,5 +7,5 @@ enum identity_event {
 	IDENTITY_RENEWED,
 	IDENTITY_RENEW_FAILED,
 	IDENTITY_UNREACHABLE, /* the control plane could not be reached, or the connection to it ended */
-	IDENTITY_SOURCE_LOST, /* the same, of the Workload API that gives the identity */
+	IDENTITY_SOURCE_LOST, /* the same, of the Workload API or the CA that gives the identity */
 };

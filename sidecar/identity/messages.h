@@ -1,6 +1,6 @@
-/* Converts between the messages of the identity services and this program's structs; the generated code is used only in
- * messages_up.c, messages_down.c and trust_parse.c. All input is bounded and checked here, so that no caller handles
- * raw bytes. */
+/* Converts between the messages of the identity services and this program's structs; their generated code is used only
+ * in messages_up.c, messages_down.c, trust_parse.c and, for what is kept, kept_identity.c. All input is bounded and
+ * checked here, so that no caller handles raw bytes. */
 #pragma once
 
 #include "base/core/addr.h"
