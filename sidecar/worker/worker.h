@@ -1,6 +1,7 @@
-/* One worker: a thread with its own loop, listeners, tunnels and connections. Workers share no mutable state but
- * counters and the flow-control memory limit. Credentials, policy, networks, answers and time reach a worker as
- * messages. Every function here may be called from the main thread at any time unless its comment excludes that. */
+/* One worker: a thread with its own loop, listeners, tunnels and connections. Workers share no mutable state but what
+ * the reports count and keep (sidecar/report), the flow-control memory limit and the connections per endpoint.
+ * Credentials, policy, networks, answers and time reach a worker as messages. Every function here may be called from
+ * the main thread at any time unless its comment excludes that. */
 #pragma once
 
 #include "base/core/metrics.h"
