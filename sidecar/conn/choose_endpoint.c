@@ -1,50 +1,55 @@
 /* Which endpoint of a meshed destination a connection tries next: of two that are drawn at random, the one where a
  * connection costs less (decision 086), in this sidecar's zone while enough serve there. Draining ones come after the
  * others, and those that failed recently last. When these are more than half, the excess takes part, at a high price:
- * the few that are left are not overrun for the sake of failures that may be over (decision 087). */
+ * the few that are left are not overrun for the sake of failures that may be over (decision 087). All endpoints of the
+ * answer take part, in an order of their own for each draw, which ends at the first that serves (decision 117). */
 #include "base/core/check.h"
 #include "base/core/random.h"
 #include "sidecar/conn/conn_state.h"
 
 enum {
-	PLACES_MAX = 64, /* bits in conn.tried: the endpoint is chosen among so many, from a random one on */
-	TRIES_MAX = 16,
-	NO_PLACE = PLACES_MAX,
+	NO_PLACE = ANSWER_ENDPOINTS_MAX,
 	FAILED_COST = 64, /* what one costs that failed recently, in connections of one that did not */
+};
+
+struct places { /* in the answer: those that are near, or so many from one on */
+	const struct near_place *near;
+	unsigned from, num;
 };
 
 static const struct endpoint *endpoint_at(const struct conn *conn, unsigned place)
 {
-	return answer_endpoint(conn->answer, conn->opening->first_endpoint, place);
+	return &conn->answer->endpoints[place];
 }
 
-static unsigned num_places(const struct conn *conn)
+static unsigned num_endpoints(const struct conn *conn)
 {
-	size_t num = conn->answer->num_endpoints;
-	return num < PLACES_MAX ? (unsigned)num : PLACES_MAX;
+	return (unsigned)conn->answer->num_endpoints;
 }
 
 static bool is_tried(const struct conn *conn, unsigned place)
 {
-	return (conn->opening->tried >> place & 1) != 0;
+	for (unsigned i = 0; i < conn->opening->num_tried; i++)
+		if (conn->opening->tried[i] == place)
+			return true;
+	return false;
 }
 
-static bool has_failed(const struct conn *conn, const struct endpoint *endpoint)
+static bool has_failed(const struct conn *conn, unsigned place)
 {
-	return outliers_has(conn->env->outliers, &endpoint->address, loop_now_ms(conn->env->loop));
+	return outliers_has(conn->env->outliers, &endpoint_at(conn, place)->address, loop_now_ms(conn->env->loop));
 }
 
-static bool has_room(const struct conn *conn, const struct endpoint *endpoint)
+static bool has_room(const struct conn *conn, unsigned place)
 {
 	struct endpoint_limit *limit = conn->env->endpoint_limit;
-	return limit == NULL || !endpoint_limit_is_full(limit, &endpoint->address);
+	return limit == NULL || !endpoint_limit_is_full(limit, &endpoint_at(conn, place)->address);
 }
 
 /* But for its tunnels, of which the look-up costs most. */
 static bool is_open(const struct conn *conn, unsigned place)
 {
-	const struct endpoint *endpoint = endpoint_at(conn, place);
-	return !is_tried(conn, place) && !has_failed(conn, endpoint) && has_room(conn, endpoint);
+	return !is_tried(conn, place) && !has_failed(conn, place) && has_room(conn, place);
 }
 
 static bool is_usable(const struct conn *conn, unsigned place)
@@ -53,168 +58,200 @@ static bool is_usable(const struct conn *conn, unsigned place)
 	return is_open(conn, place) && !tunnel_pool_is_suspect(conn->env->pool, &endpoint->address, &endpoint->id);
 }
 
-/* One bit for each place that failed recently and takes part all the same. */
-static uint64_t excess_places(const struct conn *conn)
+static bool is_left(const struct conn *conn, unsigned place)
 {
-	unsigned num = num_places(conn), num_failed = 0;
-	uint64_t excess = 0;
-	if (outliers_is_empty(conn->env->outliers))
-		return 0;
-	for (unsigned place = 0; place < num; place++) {
-		bool failed = has_failed(conn, endpoint_at(conn, place));
-		num_failed += failed;
-		if (failed && num_failed > num / 2)
-			excess |= UINT64_C(1) << place;
-	}
-	return excess;
+	return !is_tried(conn, place) && has_room(conn, place);
 }
 
-struct range { /* of places */
-	unsigned from, num;
-	bool is_near; /* those in this sidecar's zone alone */
+/* --- the order of one draw: each place once --- */
+
+struct walk {
+	struct places among;
+	unsigned at, step, left;
 };
 
-static uint32_t own_zone(const struct conn *conn)
+/* Neighbors by address fail together, as a rack does: what follows them must not get all that was theirs. A prime above
+ * each number of endpoints is coprime to it, so that a walk in these steps comes to each place. */
+static unsigned random_step(const struct conn *conn)
 {
-	const struct mesh_networks *networks = conn->env->snapshot->networks;
-	return networks == NULL ? 0 : networks->zone;
+	static const uint32_t primes[] = {68087, 70297, 75821, 79901, 88289, 88607, 89123, 98737, 99929, 108929, 109211,
+		115151, 123941, 126461, 126743, 130439};
+	return primes[random_spread(&conn->env->spread) % (sizeof(primes) / sizeof(primes[0]))];
 }
 
-static bool is_near(const struct conn *conn, unsigned place)
+/* With affinity all connections go from the pinned endpoint on: where it fails, they stay together. */
+static struct walk walk_through(const struct conn *conn, struct places among)
 {
-	return endpoint_is_near(endpoint_at(conn, place), own_zone(conn));
+	struct walk walk = {.among = among, .left = among.num};
+	if (among.num == 0)
+		return walk;
+	bool is_pinned = conn->answer->affinity_s > 0;
+	walk.at = (is_pinned ? conn->answer->pinned : random_spread(&conn->env->spread)) % among.num;
+	walk.step = is_pinned ? 1 : random_step(conn) % among.num;
+	return walk;
 }
 
-static bool is_within(const struct conn *conn, struct range range, unsigned place)
+/* NO_PLACE: it has come to each. */
+static unsigned walk_next(struct walk *walk)
 {
-	return !range.is_near || is_near(conn, place);
+	if (walk->left == 0)
+		return NO_PLACE;
+	unsigned at = walk->at;
+	walk->left--;
+	walk->at = (at + walk->step) % walk->among.num;
+	return walk->among.near != NULL ? walk->among.near[at].at : walk->among.from + at;
 }
 
-/* The first usable place; NO_PLACE: none is. */
-static unsigned first_usable(const struct conn *conn, struct range range)
+typedef bool place_fn(const struct conn *conn, unsigned place);
+
+/* NO_PLACE: none is so. */
+static unsigned first_that(const struct conn *conn, struct places among, place_fn *is_so)
 {
-	for (unsigned place = range.from; place < range.from + range.num; place++)
-		if (is_within(conn, range, place) && is_usable(conn, place))
-			return place;
-	return NO_PLACE;
+	struct walk walk = walk_through(conn, among);
+	unsigned place;
+	do
+		place = walk_next(&walk);
+	while (place != NO_PLACE && !is_so(conn, place));
+	return place;
 }
 
-static unsigned other_from(const struct conn *conn, struct range range, unsigned one)
+/* --- those that failed and take part all the same --- */
+
+struct excess {
+	unsigned num, of; /* so many of those that failed */
+	unsigned at;      /* number of the next one */
+};
+
+static struct excess excess_of(const struct conn *conn)
 {
-	uint64_t excess = excess_places(conn);
-	unsigned start = random_spread(&conn->env->spread) % range.num;
-	for (unsigned i = 0; i < range.num; i++) {
-		unsigned place = range.from + (start + i) % range.num;
-		bool is_excess = (excess >> place & 1) != 0 && !is_tried(conn, place);
-		if (place != one && is_within(conn, range, place) && (is_excess || is_usable(conn, place)))
-			return place;
-	}
-	return NO_PLACE;
+	unsigned num = num_endpoints(conn), num_failed = 0;
+	if (outliers_num_at_most(conn->env->outliers, loop_now_ms(conn->env->loop)) <= num / 2)
+		return (struct excess){0};
+	for (unsigned place = 0; place < num; place++)
+		num_failed += has_failed(conn, place);
+	if (num_failed <= num / 2)
+		return (struct excess){0};
+	return (struct excess){num_failed - num / 2, num_failed, random_spread(&conn->env->spread) % num_failed};
+}
+
+/* Of all that failed, spread evenly over the walk. */
+static bool is_in_excess(const struct conn *conn, struct excess *excess, unsigned place)
+{
+	if (excess->num == 0 || !has_failed(conn, place))
+		return false;
+	return excess->at++ * excess->num % excess->of < excess->num && is_left(conn, place);
+}
+
+static unsigned other_than(const struct conn *conn, struct places among, unsigned one)
+{
+	struct excess excess = excess_of(conn);
+	struct walk walk = walk_through(conn, among);
+	unsigned place;
+	do
+		place = walk_next(&walk);
+	while (place != NO_PLACE && (place == one || !(is_in_excess(conn, &excess, place) || is_usable(conn, place))));
+	return place;
 }
 
 static uint64_t cost_at(const struct conn *conn, unsigned place)
 {
-	const struct addr *endpoint = &endpoint_at(conn, place)->address;
-	uint64_t now_ms = loop_now_ms(conn->env->loop), cost = loads_cost(conn->env->loads, endpoint, now_ms);
-	return outliers_has(conn->env->outliers, endpoint, now_ms) ? cost * FAILED_COST : cost;
+	uint64_t now_ms = loop_now_ms(conn->env->loop);
+	uint64_t cost = loads_cost(conn->env->loads, &endpoint_at(conn, place)->address, now_ms);
+	return has_failed(conn, place) ? cost * FAILED_COST : cost;
 }
 
-/* The first place is random already: places are counted from a random endpoint on. */
-static unsigned cheaper_of_two(const struct conn *conn, struct range range)
+static unsigned cheaper_of_two(const struct conn *conn, struct places among)
 {
-	unsigned one = first_usable(conn, range);
-	if (one == NO_PLACE || range.num < 2 || conn->answer->affinity_s > 0)
+	unsigned one = first_that(conn, among, is_usable);
+	if (one == NO_PLACE || among.num < 2 || conn->answer->affinity_s > 0)
 		return one;
-	unsigned other = other_from(conn, range, one);
+	unsigned other = other_than(conn, among, one);
 	return other != NO_PLACE && cost_at(conn, other) < cost_at(conn, one) ? other : one;
 }
 
-static struct range staying_places(const struct conn *conn)
+static struct places staying_places(const struct conn *conn)
 {
-	size_t num = conn->answer->num_endpoints - conn->answer->num_draining;
-	return (struct range){0, num < PLACES_MAX ? (unsigned)num : PLACES_MAX, false};
+	return (struct places){.num = num_endpoints(conn) - (unsigned)conn->answer->num_draining};
 }
 
-static struct range draining_places(const struct conn *conn)
+static struct places draining_places(const struct conn *conn)
 {
-	struct range staying = staying_places(conn);
-	return (struct range){staying.num, num_places(conn) - staying.num, false};
+	struct places staying = staying_places(conn);
+	return (struct places){.from = staying.num, .num = num_endpoints(conn) - staying.num};
 }
 
-/* Those in this sidecar's zone, while at least half of them serve. */
-static bool has_enough_near(const struct conn *conn, struct range range)
+/* What may be out of use of all destinations: where it is less than half of these places, none is looked at. */
+static size_t num_out_at_most(const struct conn *conn)
 {
-	unsigned num_near = 0, num_open = 0;
-	if (own_zone(conn) == 0)
-		return false;
-	for (unsigned place = range.from; place < range.from + range.num; place++)
-		if (is_near(conn, place)) {
-			num_near++;
-			num_open += is_open(conn, place);
-		}
-	return num_open > 0 && 2 * num_open >= num_near;
+	size_t num = outliers_num_at_most(conn->env->outliers, loop_now_ms(conn->env->loop));
+	if (conn->env->endpoint_limit != NULL)
+		num += endpoint_limit_num_full(conn->env->endpoint_limit);
+	return num + conn->opening->num_tried;
 }
 
-static unsigned last_resort(const struct conn *conn)
+static bool do_enough_serve(const struct conn *conn, struct places near)
 {
-	for (unsigned place = 0; place < num_places(conn); place++)
-		if (!is_tried(conn, place))
-			return place;
-	CHECK_UNREACHABLE();
+	unsigned num_open = 0;
+	if (near.num == 0 || 2 * num_out_at_most(conn) <= near.num)
+		return near.num > 0;
+	for (unsigned i = 0; i < near.num; i++)
+		num_open += is_open(conn, near.near[i].at);
+	return num_open > 0 && 2 * num_open >= near.num;
+}
+
+/* Those in this sidecar's zone, while at least half of them serve; num 0: all are equal. */
+static struct places near_places(const struct conn *conn)
+{
+	const struct mesh_networks *networks = conn->env->snapshot->networks;
+	size_t num = 0;
+	if (networks == NULL || networks->zone == 0 || conn->answer->affinity_s > 0)
+		return (struct places){0};
+	const struct near_place *near = answer_near(conn->answer, networks->zone, &num);
+	const struct places places = {.near = near, .num = (unsigned)num};
+	return do_enough_serve(conn, places) ? places : (struct places){0};
 }
 
 static unsigned choose_place(const struct conn *conn)
 {
 	if (conn->answer->num_endpoints == 1)
 		return 0;
-	struct range staying = staying_places(conn);
-	staying.is_near = conn->answer->affinity_s == 0 && has_enough_near(conn, staying);
-	unsigned place = cheaper_of_two(conn, staying);
-	if (place == NO_PLACE && staying.is_near) /* all tunnels to these are silent */
+	unsigned place = cheaper_of_two(conn, near_places(conn));
+	if (place == NO_PLACE) /* also when all tunnels to those that are near are silent */
 		place = cheaper_of_two(conn, staying_places(conn));
 	if (place == NO_PLACE)
 		place = cheaper_of_two(conn, draining_places(conn));
-	return place != NO_PLACE ? place : last_resort(conn);
+	if (place == NO_PLACE)
+		place = first_that(conn, staying_places(conn), is_left);
+	return place != NO_PLACE ? place : first_that(conn, draining_places(conn), is_left);
 }
 
 const struct endpoint *conn_choose_endpoint(struct conn *conn)
 {
 	struct conn_opening *opening = conn->opening;
-	if (opening->tried == 0)
-		opening->first_endpoint = (uint16_t)random_spread(&conn->env->spread);
+	CHECK(conn_has_next_endpoint(conn));
 	unsigned place = choose_place(conn);
-	CHECK(place < num_places(conn) && opening->num_tried < TRIES_MAX && !is_tried(conn, place));
-	opening->tried |= UINT64_C(1) << place;
-	opening->tried_last = (uint8_t)place;
-	opening->num_tried++;
+	if (place == NO_PLACE)
+		return NULL;
+	CHECK(place < num_endpoints(conn) && !is_tried(conn, place));
+	opening->tried[opening->num_tried++] = (uint16_t)place;
 	return endpoint_at(conn, place);
 }
 
 void conn_choose_again(struct conn *conn)
 {
-	struct conn_opening *opening = conn->opening;
-	CHECK(opening->num_tried > 0 && is_tried(conn, opening->tried_last));
-	opening->num_tried--;
-	opening->tried &= ~(UINT64_C(1) << opening->tried_last);
-}
-
-void conn_pass_over(struct conn *conn)
-{
-	struct conn_opening *opening = conn->opening;
-	CHECK(opening->num_tried > 0 && is_tried(conn, opening->tried_last));
-	opening->num_tried--;
+	CHECK(conn->opening->num_tried > 0);
+	conn->opening->num_tried--;
 }
 
 bool conn_has_next_endpoint(const struct conn *conn)
 {
-	unsigned num = num_places(conn);
-	uint64_t all = num == PLACES_MAX ? UINT64_MAX : (UINT64_C(1) << num) - 1;
-	return conn->opening->tried != all && conn->opening->num_tried < TRIES_MAX;
+	unsigned num_tried = conn->opening->num_tried;
+	return num_tried < num_endpoints(conn) && num_tried < ENDPOINT_TRIES_MAX;
 }
 
 bool conn_has_usable_endpoint(const struct conn *conn)
 {
-	return first_usable(conn, (struct range){0, num_places(conn), false}) != NO_PLACE;
+	return first_that(conn, (struct places){.num = num_endpoints(conn)}, is_usable) != NO_PLACE;
 }
 
 bool conn_hold_endpoint(struct conn *conn, const struct addr *endpoint)

@@ -12,6 +12,9 @@ struct conn_next {
 	enum close_reason reason; /* CONN_CLOSE */
 };
 
+/* What one connection may cost where a service is down: so many endpoints are tried for it. */
+#define ENDPOINT_TRIES_MAX 16
+
 enum open_state { OPEN_IDLE, OPEN_WAITING, OPEN_FAILED, OPEN_READY };
 
 /* What only the steps before the relay need: an open connection, of which there may be thousands, does not have it. */
@@ -34,10 +37,8 @@ struct conn_opening {
 	enum open_state open_state;
 	enum close_reason open_reason; /* OPEN_FAILED */
 
-	uint64_t tried;     /* endpoints, one bit per place */
-	uint8_t num_tried;  /* endpoints tried */
-	uint8_t tried_last; /* the place that was tried last, counted from first_endpoint */
-	uint16_t first_endpoint;
+	uint16_t tried[ENDPOINT_TRIES_MAX]; /* places of endpoints in its answer, the last one last */
+	uint8_t num_tried;
 	bool is_undelivered; /* the last endpoint tried certainly delivered no byte to its app */
 };
 
@@ -123,13 +124,12 @@ struct conn_next conn_resolve_service(struct conn *conn);
 bool conn_has_identity(const struct conn *conn);
 struct conn_next conn_park_for_identity(struct conn *conn);
 
-/* The endpoint of a meshed destination to try next, which counts as tried from now on; one is left. Borrowed from the
- * answer. */
+/* The endpoint of a meshed destination to try next, which counts as tried from now on; NULL: each that is left has as
+ * many connections as it may. Borrowed from the answer. A choice looks at two endpoints where these serve, and at each
+ * of the answer at most five times where none does or most are set aside. */
 const struct endpoint *conn_choose_endpoint(struct conn *conn);
 /* The endpoint that was chosen last counts as untried. */
 void conn_choose_again(struct conn *conn);
-/* It has no room: it is not chosen again, and does not count as a try. */
-void conn_pass_over(struct conn *conn);
 bool conn_has_next_endpoint(const struct conn *conn);   /* one is left */
 bool conn_has_usable_endpoint(const struct conn *conn); /* one is left that did not fail recently */
 

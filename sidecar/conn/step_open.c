@@ -9,7 +9,8 @@
 enum {
 	/* Tries when all other endpoints failed recently: a service that is down is not tried at every endpoint. */
 	LAST_RESORTS = 3,
-	WAIT_MS = 2000, /* for a tunnel or a session, while another endpoint may be faster */
+	ROOM_TRIES = 16, /* another worker may take the last place of the one that was chosen */
+	WAIT_MS = 2000,  /* for a tunnel or a session, while another endpoint may be faster */
 	STATUS_DENIED = 401,
 };
 
@@ -199,11 +200,13 @@ static struct conn_next refuse_full(struct conn *conn)
 /* NULL: none that is left has room. */
 static const struct endpoint *take_endpoint(struct conn *conn)
 {
-	while (conn_has_next_endpoint(conn)) {
+	for (unsigned i = 0; i < ROOM_TRIES && conn_has_next_endpoint(conn); i++) {
 		const struct endpoint *endpoint = conn_choose_endpoint(conn);
+		if (endpoint == NULL)
+			return NULL;
 		if (conn_hold_endpoint(conn, &endpoint->address))
 			return endpoint;
-		conn_pass_over(conn);
+		conn_choose_again(conn);
 	}
 	return NULL;
 }

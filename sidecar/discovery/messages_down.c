@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { NETWORKS_MAX = 4096, ENDPOINTS_MAX = 4096, REASON_MAX = 255 };
+enum { NETWORKS_MAX = 4096, REASON_MAX = 255 };
 
 static enum err refuse(struct why *why, const char *expected, const char *got)
 {
@@ -100,7 +100,7 @@ static enum err meshed_of(
 {
 	const Handfast__V1__Meshed *meshed = message->meshed;
 	size_t num = meshed->n_endpoints + meshed->n_draining_endpoints;
-	if (num > ENDPOINTS_MAX)
+	if (num > ANSWER_ENDPOINTS_MAX)
 		return why_set(why, ERR_TOO_LARGE, "at most 4096 endpoints", "split the service",
 			"the answer has %zu endpoints", num);
 	*out = answer_new(destination, DESTINATION_MESHED, message->version, num);
@@ -112,6 +112,7 @@ static enum err meshed_of(
 	for (size_t i = 0; i < meshed->n_draining_endpoints; i++)
 		RETURN_IF_ERR(
 			endpoint_of(meshed->draining_endpoints[i], &(*out)->endpoints[meshed->n_endpoints + i], why));
+	answer_sort_zones(*out);
 	return ERR_NONE;
 }
 

@@ -89,7 +89,7 @@ static uint8_t keep(struct subscription_set *set, const char *endpoints, size_t 
 	answer->affinity_s = 10800;
 	answer->num_draining = num_draining;
 	assert_true(subscription_set_update(set, answer));
-	return answer->num_endpoints == 0 ? 0 : answer_endpoint(answer, 7, 0)->address.ip.bytes[3];
+	return answer->num_endpoints == 0 ? 0 : answer->endpoints[answer->pinned].address.ip.bytes[3];
 }
 
 static void with_affinity_the_endpoint_stays_while_the_service_has_it(void **state)

@@ -1,10 +1,12 @@
 #include "sidecar/route/endpoint.h"
 #include "base/core/check.h"
 #include "base/core/mem.h"
+#include <stdlib.h>
 
 struct answer *answer_new(
 	const struct addr *destination, enum destination_kind kind, uint64_t version, size_t num_endpoints)
 {
+	CHECK(num_endpoints <= ANSWER_ENDPOINTS_MAX);
 	struct answer *answer = mem_new(struct answer);
 	answer->refs = 1;
 	answer->version = version;
@@ -15,22 +17,71 @@ struct answer *answer_new(
 	return answer;
 }
 
-const struct endpoint *answer_endpoint(const struct answer *answer, uint32_t seed, size_t n)
-{
-	CHECK(n < answer->num_endpoints && answer->num_draining <= answer->num_endpoints);
-	size_t num_staying = answer->num_endpoints - answer->num_draining;
-	seed = answer->affinity_s > 0 ? answer->pinned : seed;
-	if (n < num_staying)
-		return &answer->endpoints[(seed % num_staying + n) % num_staying];
-	return &answer->endpoints[num_staying + (seed % answer->num_draining + n - num_staying) % answer->num_draining];
-}
-
 bool endpoint_is_near(const struct endpoint *endpoint, uint32_t zone)
 {
 	for (unsigned i = 0; zone != 0 && i < ENDPOINT_ZONES_MAX; i++)
 		if (endpoint->zones[i] == zone)
 			return true;
 	return false;
+}
+
+static int by_zone(const void *left, const void *right)
+{
+	const struct near_place *a = left, *b = right;
+	if (a->zone != b->zone)
+		return a->zone < b->zone ? -1 : 1;
+	return (int)a->at - (int)b->at;
+}
+
+static bool is_sorted_in(const struct answer *answer, size_t at, uint32_t zone)
+{
+	for (size_t i = answer->num_near; i > 0 && answer->near[i - 1].at == at; i--)
+		if (answer->near[i - 1].zone == zone)
+			return true;
+	return false;
+}
+
+void answer_sort_zones(struct answer *answer)
+{
+	size_t num = answer->num_endpoints - answer->num_draining;
+	CHECK(answer->refs == 1 && answer->num_draining <= answer->num_endpoints);
+	mem_free(answer->near);
+	answer->near = NULL;
+	answer->num_near = 0;
+	for (size_t at = 0; at < num; at++)
+		for (unsigned i = 0; i < ENDPOINT_ZONES_MAX; i++) {
+			uint32_t zone = answer->endpoints[at].zones[i];
+			if (zone == 0 || is_sorted_in(answer, at, zone))
+				continue;
+			if (answer->near == NULL)
+				answer->near = mem_calloc(num * ENDPOINT_ZONES_MAX, sizeof(*answer->near));
+			answer->near[answer->num_near++] = (struct near_place){zone, (uint16_t)at};
+		}
+	if (answer->num_near == 0)
+		return;
+	answer->near = mem_realloc(answer->near, answer->num_near * sizeof(*answer->near));
+	qsort(answer->near, answer->num_near, sizeof(*answer->near), by_zone);
+}
+
+/* How many places are of a zone below this one. */
+static size_t num_below(const struct answer *answer, uint64_t zone)
+{
+	size_t from = 0, to = answer->num_near;
+	while (from < to) {
+		size_t middle = (from + to) / 2;
+		if (answer->near[middle].zone < zone)
+			from = middle + 1;
+		else
+			to = middle;
+	}
+	return from;
+}
+
+const struct near_place *answer_near(const struct answer *answer, uint32_t zone, size_t *out_num)
+{
+	size_t from = zone == 0 ? 0 : num_below(answer, zone);
+	*out_num = zone == 0 ? 0 : num_below(answer, (uint64_t)zone + 1) - from;
+	return answer->near == NULL ? NULL : &answer->near[from];
 }
 
 struct answer *answer_ref(struct answer *answer)
@@ -51,6 +102,7 @@ void answer_unref(struct answer *answer)
 	for (size_t i = 0; i < answer->num_endpoints; i++)
 		spiffe_id_done(&answer->endpoints[i].id);
 	mem_free(answer->endpoints);
+	mem_free(answer->near);
 	mem_free(answer->reason);
 	mem_free(answer);
 }

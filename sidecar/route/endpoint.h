@@ -21,7 +21,13 @@ struct endpoint {
 };
 bool endpoint_is_near(const struct endpoint *endpoint, uint32_t zone); /* 0: never */
 
-#define ANSWER_DIGEST_LEN 16
+struct near_place { /* an endpoint that does not drain, and a zone whose callers prefer it */
+	uint32_t zone;
+	uint16_t at; /* in `endpoints` */
+};
+
+#define ANSWER_DIGEST_LEN    16
+#define ANSWER_ENDPOINTS_MAX 4096
 
 struct answer {        /* about one destination */
 	unsigned refs; /* atomic */
@@ -30,18 +36,21 @@ struct answer {        /* about one destination */
 	enum destination_kind kind;
 	char *reason; /* plaintext, unknown: the reason as text. meshed: the service's name or NULL. Owned */
 	struct endpoint *endpoints;
-	size_t num_endpoints; /* meshed; 0: no live endpoint */
+	size_t num_endpoints; /* meshed; 0: no live endpoint. At most ANSWER_ENDPOINTS_MAX */
 	size_t num_draining;  /* the last ones of endpoints: draining, used if the others cannot be reached */
 	uint32_t affinity_s;  /* all connections use the endpoint `pinned`, for at least so long; 0: they are spread */
 	uint32_t pinned;      /* the same for all workers: chosen before the answer is shared */
+	struct near_place *near; /* by zone, then by `at`; of answer_sort_zones() */
+	size_t num_near;
 	bool has_digest;
 	uint8_t digest[ANSWER_DIGEST_LEN]; /* of the control plane, which knows by it what this sidecar has */
 };
 struct answer *answer_new(
 	const struct addr *destination, enum destination_kind kind, uint64_t version, size_t num_endpoints);
-/* The endpoint to try as the nth, n < num_endpoints: in turn from a place that `seed` selects; draining endpoints come
- * last. All tries of one connection use the same seed. With affinity the first is the one that is pinned. */
-const struct endpoint *answer_endpoint(const struct answer *answer, uint32_t seed, size_t n);
+/* Once its endpoints are complete, and before it is shared: what answer_near() searches. */
+void answer_sort_zones(struct answer *answer);
+/* The endpoints that callers of this zone prefer, each once; borrowed from the answer. Zone 0: none. */
+const struct near_place *answer_near(const struct answer *answer, uint32_t zone, size_t *out_num);
 struct answer *answer_ref(struct answer *answer);
 void answer_unref(struct answer *answer);
 DEFINE_CLEANUP(struct answer *, answer_unref)

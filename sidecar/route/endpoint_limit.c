@@ -14,7 +14,7 @@ struct used {
 struct endpoint_limit {
 	pthread_mutex_t lock;
 	struct table table;
-	size_t max;
+	size_t max, num_full;
 };
 
 struct endpoint_limit *endpoint_limit_new(size_t max)
@@ -64,6 +64,7 @@ bool endpoint_limit_take(struct endpoint_limit *limit, const struct addr *endpoi
 	if (used == NULL)
 		used = add(limit, endpoint);
 	used->num += has_room;
+	limit->num_full += has_room && used->num == limit->max;
 	CHECK(used->num <= limit->max && pthread_mutex_unlock(&limit->lock) == 0);
 	return has_room;
 }
@@ -73,6 +74,7 @@ void endpoint_limit_give_back(struct endpoint_limit *limit, const struct addr *e
 	CHECK(pthread_mutex_lock(&limit->lock) == 0);
 	struct used *used = find(limit, endpoint);
 	CHECK(used != NULL && used->num > 0);
+	limit->num_full -= used->num == limit->max;
 	if (--used->num == 0) {
 		table_remove(&limit->table, &used->link);
 		mem_free(used);
@@ -87,6 +89,14 @@ bool endpoint_limit_is_full(struct endpoint_limit *limit, const struct addr *end
 	bool is_full = used != NULL && used->num >= limit->max;
 	CHECK(pthread_mutex_unlock(&limit->lock) == 0);
 	return is_full;
+}
+
+size_t endpoint_limit_num_full(struct endpoint_limit *limit)
+{
+	CHECK(pthread_mutex_lock(&limit->lock) == 0);
+	size_t num = limit->num_full;
+	CHECK(pthread_mutex_unlock(&limit->lock) == 0);
+	return num;
 }
 
 size_t endpoint_limit_max(const struct endpoint_limit *limit)

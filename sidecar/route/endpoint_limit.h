@@ -10,4 +10,5 @@ void endpoint_limit_free(struct endpoint_limit *limit); /* every connection has 
 bool endpoint_limit_take(struct endpoint_limit *limit, const struct addr *endpoint); /* false: it is full */
 void endpoint_limit_give_back(struct endpoint_limit *limit, const struct addr *endpoint);
 bool endpoint_limit_is_full(struct endpoint_limit *limit, const struct addr *endpoint); /* now; it may change at once */
+size_t endpoint_limit_num_full(struct endpoint_limit *limit);                           /* now, of all destinations */
 size_t endpoint_limit_max(const struct endpoint_limit *limit);

@@ -23,10 +23,13 @@ static void each_endpoint_has_so_many_connections_and_no_more(void **state)
 	assert_int_equal(endpoint_limit_max(limit), 2);
 	assert_true(endpoint_limit_take(limit, &one) && endpoint_limit_take(limit, &one));
 	assert_true(endpoint_limit_is_full(limit, &one));
+	assert_int_equal(endpoint_limit_num_full(limit), 1);
 	assert_false(endpoint_limit_take(limit, &one));
 	assert_false(endpoint_limit_is_full(limit, &other));
 	assert_true(endpoint_limit_take(limit, &other));
+	assert_int_equal(endpoint_limit_num_full(limit), 1);
 	endpoint_limit_give_back(limit, &one);
+	assert_int_equal(endpoint_limit_num_full(limit), 0);
 	assert_false(endpoint_limit_is_full(limit, &one));
 	assert_true(endpoint_limit_take(limit, &one));
 	endpoint_limit_give_back(limit, &one);

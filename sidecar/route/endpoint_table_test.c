@@ -116,35 +116,31 @@ static void an_address_inside_the_mesh_and_not_plaintext_needs_an_answer(void **
 	mesh_networks_unref(networks);
 }
 
-static void finding_p14_draining_endpoints_are_tried_last(void **state)
+static void the_endpoints_that_are_near_to_a_zone_are_found_in_each_answer(void **state)
 {
 	(void)state;
+	static const uint32_t zones[][ENDPOINT_ZONES_MAX] = {{9}, {7, 9}, {0}, {UINT32_MAX}, {9, 9, 7}, {7}};
 	struct addr at = addr_of("192.0.2.1:80");
-	_cleanup_(answer_unrefp) struct answer *answer = answer_new(&at, DESTINATION_MESHED, 1, 5);
-	answer->num_draining = 2;
-	for (uint32_t seed = 0; seed < 20; seed++) {
-		bool seen[5] = {false};
-		for (size_t n = 0; n < 5; n++) {
-			size_t which = (size_t)(answer_endpoint(answer, seed, n) - answer->endpoints);
-			assert_false(seen[which]);
-			seen[which] = true;
-			assert_int_equal(which >= 3, n >= 3);
-		}
+	_cleanup_(answer_unrefp) struct answer *answer = answer_new(&at, DESTINATION_MESHED, 1, 6);
+	size_t num = 7;
+	answer_sort_zones(answer);
+	(void)answer_near(answer, 7, &num);
+	assert_int_equal(num, 0);
+	for (size_t i = 0; i < 6; i++)
+		memcpy(answer->endpoints[i].zones, zones[i], sizeof(zones[i]));
+	answer->num_draining = 1;
+	answer_sort_zones(answer);
+	const struct near_place *near = answer_near(answer, 7, &num);
+	assert_true(num == 2 && near[0].at == 1 && near[1].at == 4);
+	near = answer_near(answer, 9, &num);
+	assert_true(num == 3 && near[0].at == 0 && near[1].at == 1 && near[2].at == 4);
+	near = answer_near(answer, UINT32_MAX, &num);
+	assert_true(num == 1 && near[0].at == 3);
+	static const uint32_t absent[] = {0, 1, 8, 10};
+	for (size_t i = 0; i < sizeof(absent) / sizeof(*absent); i++) {
+		(void)answer_near(answer, absent[i], &num);
+		assert_int_equal(num, 0);
 	}
-	answer->num_draining = 0;
-	assert_ptr_equal(answer_endpoint(answer, 7, 0), &answer->endpoints[2]);
-}
-
-static void with_affinity_every_connection_begins_at_the_pinned_endpoint(void **state)
-{
-	(void)state;
-	struct addr at = addr_of("192.0.2.1:80");
-	_cleanup_(answer_unrefp) struct answer *answer = answer_new(&at, DESTINATION_MESHED, 1, 3);
-	answer->affinity_s = 10800;
-	answer->pinned = 1;
-	for (uint32_t seed = 0; seed < 20; seed++)
-		for (size_t n = 0; n < 3; n++)
-			assert_ptr_equal(answer_endpoint(answer, seed, n), &answer->endpoints[(1 + n) % 3]);
 }
 
 static void finding_p13_reports_a_family_that_the_mesh_networks_do_not_cover(_unused_ void **state)
@@ -163,8 +159,7 @@ static void finding_p13_reports_a_family_that_the_mesh_networks_do_not_cover(_un
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(finding_p14_draining_endpoints_are_tried_last),
-		cmocka_unit_test(with_affinity_every_connection_begins_at_the_pinned_endpoint),
+		cmocka_unit_test(the_endpoints_that_are_near_to_a_zone_are_found_in_each_answer),
 		cmocka_unit_test(an_answer_calls_every_waiter_of_its_destination_once),
 		cmocka_unit_test(a_waiter_may_wait_again_from_its_callback),
 		cmocka_unit_test(a_canceled_waiter_is_never_called),

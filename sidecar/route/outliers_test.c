@@ -106,7 +106,7 @@ static void those_that_are_set_aside_now_are_listed(void **state)
 	struct seen none = {0}, both = {0}, later = {0};
 	outliers_each(outliers, 1000, note, &none);
 	assert_int_equal(none.num, 0);
-	assert_true(outliers_is_empty(outliers));
+	assert_int_equal(outliers_num_at_most(outliers, 0), 0);
 	(void)outliers_failed(outliers, &one, false, 1000);
 	(void)outliers_failed(outliers, &other, false, 1500);
 	outliers_each(outliers, 1500, note, &both);
@@ -115,7 +115,7 @@ static void those_that_are_set_aside_now_are_listed(void **state)
 	assert_int_equal(later.num, 1);
 	assert_true(addr_eq(&later.last, &other));
 	assert_int_equal(later.for_ms, 400);
-	assert_false(outliers_is_empty(outliers));
+	assert_true(outliers_num_at_most(outliers, 0) > 0);
 }
 
 static void a_trial_without_a_result_ends(void **state)
@@ -141,6 +141,39 @@ static void the_table_does_not_grow_with_the_number_of_endpoints(void **state)
 		outliers_served(outliers, &addr);
 		assert_false(outliers_has(outliers, &addr, 1000));
 	}
+}
+
+static void all_endpoints_of_the_largest_service_are_set_aside_at_once(void **state)
+{
+	struct outliers *outliers = *state;
+	unsigned num_aside = 0;
+	for (unsigned i = 0; i < 1024; i++) {
+		const struct addr addr = numbered(i);
+		(void)outliers_failed(outliers, &addr, false, 1000);
+	}
+	for (unsigned i = 0; i < 1024; i++) {
+		const struct addr addr = numbered(i);
+		num_aside += outliers_has(outliers, &addr, 1999);
+	}
+	assert_true(num_aside >= 1000); /* a bucket of the largest table may be full */
+	assert_true(outliers_num_at_most(outliers, 1999) >= num_aside);
+	assert_int_equal(outliers_num_at_most(outliers, 2000), 0);
+}
+
+static void those_that_nothing_tries_any_more_do_not_count_for_ever(void **state)
+{
+	struct outliers *outliers = *state;
+	for (unsigned i = 0; i < 1024; i++) {
+		const struct addr addr = numbered(i);
+		(void)outliers_failed(outliers, &addr, false, 1000);
+	}
+	const struct addr later = numbered(2000);
+	(void)outliers_failed(outliers, &later, false, 50000);
+	assert_true(outliers_num_at_most(outliers, 50000) > 1000);
+	const struct addr last = numbered(2001);
+	(void)outliers_failed(outliers, &last, false, 65000);
+	assert_int_equal(outliers_num_at_most(outliers, 65000), 2);
+	assert_true(outliers_has(outliers, &last, 65000));
 }
 
 static void what_failed_open_has_to_prove_more_than_that_it_opens(void **state)
@@ -178,6 +211,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			what_failed_open_has_to_prove_more_than_that_it_opens, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_trial_without_a_result_ends, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			all_endpoints_of_the_largest_service_are_set_aside_at_once, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			those_that_nothing_tries_any_more_do_not_count_for_ever, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 			the_table_does_not_grow_with_the_number_of_endpoints, set_up, tear_down),
 	};
