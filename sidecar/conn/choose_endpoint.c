@@ -58,6 +58,13 @@ static bool is_usable(const struct conn *conn, unsigned place)
 	return is_open(conn, place) && !tunnel_pool_is_suspect(conn->env->pool, &endpoint->address, &endpoint->id);
 }
 
+/* A connection that has waited for one endpoint in vain leaves it to others to try again those that failed before. */
+static bool is_sound(const struct conn *conn, unsigned place)
+{
+	const struct addr *address = &endpoint_at(conn, place)->address;
+	return !outliers_knows(conn->env->outliers, address, loop_now_ms(conn->env->loop)) && is_usable(conn, place);
+}
+
 static bool is_left(const struct conn *conn, unsigned place)
 {
 	return !is_tried(conn, place) && has_room(conn, place);
@@ -142,14 +149,14 @@ static bool is_in_excess(const struct conn *conn, struct excess *excess, unsigne
 	return excess->at++ * excess->num % excess->of < excess->num && is_left(conn, place);
 }
 
-static unsigned other_than(const struct conn *conn, struct places among, unsigned one)
+static unsigned other_than(const struct conn *conn, struct places among, unsigned one, place_fn *is_so)
 {
 	struct excess excess = excess_of(conn);
 	struct walk walk = walk_through(conn, among);
 	unsigned place;
 	do
 		place = walk_next(&walk);
-	while (place != NO_PLACE && (place == one || !(is_in_excess(conn, &excess, place) || is_usable(conn, place))));
+	while (place != NO_PLACE && (place == one || !(is_in_excess(conn, &excess, place) || is_so(conn, place))));
 	return place;
 }
 
@@ -160,12 +167,12 @@ static uint64_t cost_at(const struct conn *conn, unsigned place)
 	return has_failed(conn, place) ? cost * FAILED_COST : cost;
 }
 
-static unsigned cheaper_of_two(const struct conn *conn, struct places among)
+static unsigned cheaper_of_two(const struct conn *conn, struct places among, place_fn *is_so)
 {
-	unsigned one = first_that(conn, among, is_usable);
+	unsigned one = first_that(conn, among, is_so);
 	if (one == NO_PLACE || among.num < 2 || conn->answer->affinity_s > 0)
 		return one;
-	unsigned other = other_than(conn, among, one);
+	unsigned other = other_than(conn, among, one, is_so);
 	return other != NO_PLACE && cost_at(conn, other) < cost_at(conn, one) ? other : one;
 }
 
@@ -211,15 +218,25 @@ static struct places near_places(const struct conn *conn)
 	return do_enough_serve(conn, places) ? places : (struct places){0};
 }
 
+static unsigned choose_that(const struct conn *conn, struct places near, place_fn *is_so)
+{
+	unsigned place = cheaper_of_two(conn, near, is_so);
+	if (place == NO_PLACE) /* also when all tunnels to those that are near are silent */
+		place = cheaper_of_two(conn, staying_places(conn), is_so);
+	return place;
+}
+
 static unsigned choose_place(const struct conn *conn)
 {
 	if (conn->answer->num_endpoints == 1)
 		return 0;
-	unsigned place = cheaper_of_two(conn, near_places(conn));
-	if (place == NO_PLACE) /* also when all tunnels to those that are near are silent */
-		place = cheaper_of_two(conn, staying_places(conn));
+	struct places near = near_places(conn);
+	bool was_in_vain = conn->opening->num_tried > 0 && conn->answer->affinity_s == 0;
+	unsigned place = was_in_vain ? choose_that(conn, near, is_sound) : NO_PLACE;
 	if (place == NO_PLACE)
-		place = cheaper_of_two(conn, draining_places(conn));
+		place = choose_that(conn, near, is_usable);
+	if (place == NO_PLACE)
+		place = cheaper_of_two(conn, draining_places(conn), is_usable);
 	if (place == NO_PLACE)
 		place = first_that(conn, staying_places(conn), is_left);
 	return place != NO_PLACE ? place : first_that(conn, draining_places(conn), is_left);

@@ -161,6 +161,37 @@ static void finding_p8_an_endpoint_that_failed_is_set_aside_and_then_tried_again
 	assert_true(is_used_again);
 }
 
+static void a_connection_that_failed_once_goes_to_an_endpoint_that_did_not(void **state)
+{
+	struct test_conns *conns = *state;
+	unsigned num_failed = 0;
+	test_answer(conns, TEST_MESHED, DESTINATION_MESHED, 3);
+	struct addr serves = served_by(conns);
+	for (unsigned round = 0; round < 40; round++) {
+		struct addr other = serves;
+		for (unsigned i = 0; i < 3; i++) {
+			other.ip.bytes[3] = (uint8_t)(TEST_FIRST_ENDPOINT + i);
+			if (!addr_eq(&other, &serves))
+				(void)outliers_failed(conns->env.outliers, &other, false, loop_now_ms(conns->loop));
+		}
+		test_conns_wait(conns, 30000); /* both may be tried again */
+		_cleanup_fd_ int app = test_outbound(conns, TEST_MESHED);
+		struct addr at = current_endpoint(conns);
+		if (!addr_eq(&at, &serves)) {
+			num_failed++;
+			test_pool_refuse(&conns->pool, 503, "connect_refused");
+			test_conns_turn(conns);
+			at = current_endpoint(conns);
+		}
+		assert_true(addr_eq(&at, &serves));
+		_cleanup_fd_ int far = -1;
+		test_pool_accept(&conns->pool, &far);
+		test_conns_turn(conns);
+		conn_table_cut_all(conns->env.table, CLOSE_DRAINED);
+	}
+	assert_true(num_failed > 5);
+}
+
 static void finding_p8_an_endpoint_whose_tunnels_are_silent_is_tried_last(void **state)
 {
 	struct test_conns *conns = *state;
@@ -332,6 +363,7 @@ int main(void)
 		CONNS_TEST(finding_p8_a_service_that_is_down_is_not_tried_at_every_endpoint_per_connection),
 		CONNS_TEST(finding_p8_a_stream_that_may_have_been_delivered_or_is_denied_is_not_retried),
 		CONNS_TEST(finding_p8_an_endpoint_that_failed_is_set_aside_and_then_tried_again),
+		CONNS_TEST(a_connection_that_failed_once_goes_to_an_endpoint_that_did_not),
 		CONNS_TEST(finding_p8_an_endpoint_whose_tunnels_are_silent_is_tried_last),
 		CONNS_TEST(more_than_half_of_a_service_is_not_set_aside_while_the_rest_is_full),
 		CONNS_TEST(half_of_a_service_stays_aside_however_full_the_rest_is),

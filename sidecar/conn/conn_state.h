@@ -126,7 +126,7 @@ struct conn_next conn_park_for_identity(struct conn *conn);
 
 /* The endpoint of a meshed destination to try next, which counts as tried from now on; NULL: each that is left has as
  * many connections as it may. Borrowed from the answer. A choice looks at two endpoints where these serve, and at each
- * of the answer at most five times where none does or most are set aside. */
+ * of the answer at most seven times where none does or most are set aside. */
 const struct endpoint *conn_choose_endpoint(struct conn *conn);
 /* The endpoint that was chosen last counts as untried. */
 void conn_choose_again(struct conn *conn);

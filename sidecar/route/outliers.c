@@ -92,6 +92,12 @@ static bool is_forgotten(const struct outlier *outlier, uint64_t now_ms)
 	return now_ms >= outlier->until_ms + FORGOTTEN_MS;
 }
 
+bool outliers_knows(const struct outliers *outliers, const struct addr *endpoint, uint64_t now_ms)
+{
+	const struct outlier *outlier = find(outliers, endpoint);
+	return outlier != NULL && !is_forgotten(outlier, now_ms);
+}
+
 void outliers_try(struct outliers *outliers, const struct addr *endpoint, uint64_t now_ms)
 {
 	struct outlier *outlier = find(outliers, endpoint);

@@ -11,6 +11,8 @@ struct outliers;
 struct outliers *outliers_new(void); /* its table has 10 KiB from the first failure on, at most 160 */
 void outliers_free(struct outliers *outliers);
 bool outliers_has(const struct outliers *outliers, const struct addr *endpoint, uint64_t now_ms); /* set aside now */
+/* It has failed and not served since, up to a minute after its pause. */
+bool outliers_knows(const struct outliers *outliers, const struct addr *endpoint, uint64_t now_ms);
 /* A connection tries this endpoint. If the endpoint failed recently, others do not use it until the result is known. */
 void outliers_try(struct outliers *outliers, const struct addr *endpoint, uint64_t now_ms);
 /* For how long it is set aside from now on; 0: it was already. was_open: it had accepted the connection. */
