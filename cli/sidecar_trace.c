@@ -1,8 +1,7 @@
 #include "cli/sidecar_trace.h"
 #include "base/core/addr.h"
-#include "base/net/fd.h"
+#include "base/net/own_address.h"
 #include <stddef.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #define RULES_ADDRESS "169.254.15.6" /* which handfast-init adds to lo */
@@ -17,14 +16,10 @@ static const struct {
 
 static bool has_rules(void)
 {
-	_cleanup_fd_ int fd = -1;
-	struct addr at = {.port = 0};
-	struct sockaddr_storage storage;
-	if (ip_addr_parse(span_of_str(RULES_ADDRESS), &at.ip) != ERR_NONE ||
-		fd_socket(AF_INET, SOCK_DGRAM, &fd) != ERR_NONE)
-		return false;
-	socklen_t len = addr_to_sockaddr(&at, &storage);
-	return bind(fd, (const struct sockaddr *)&storage, len) == 0;
+	struct ip_addr ip;
+	bool is_there = false;
+	return ip_addr_parse(span_of_str(RULES_ADDRESS), &ip) == ERR_NONE &&
+	       own_address_has(&ip, 0, &is_there) == ERR_NONE && is_there;
 }
 
 const char *sidecar_trace_find(void)

@@ -2,9 +2,9 @@
 
 #include "base/core/check.h"
 #include "base/net/fd.h"
+#include "base/net/own_address.h"
 #include "base/net/socket.h"
 #include "base/sandbox/sandbox.h"
-#include "sidecar/route/original_dst.h"
 #include <errno.h>
 #include <link.h>
 #include <linux/capability.h>
@@ -130,7 +130,7 @@ static bool is_local_address(const char *text, struct ip_addr *out)
 {
 	struct ip_addr ip;
 	bool is_local;
-	if (ip_addr_parse(span_of_str(text), &ip) != ERR_NONE || original_dst_is_local(&ip, &is_local) != ERR_NONE ||
+	if (ip_addr_parse(span_of_str(text), &ip) != ERR_NONE || own_address_has(&ip, 0, &is_local) != ERR_NONE ||
 		!is_local)
 		return false;
 	*out = ip;

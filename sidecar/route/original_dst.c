@@ -1,6 +1,6 @@
 #include "sidecar/route/original_dst.h"
 #include "base/core/check.h"
-#include "base/net/fd.h"
+#include "base/net/own_address.h"
 #include <linux/netfilter_ipv4.h>
 #include <linux/netfilter_ipv6/ip6_tables.h>
 
@@ -42,31 +42,13 @@ bool own_ports_has(const struct own_ports *own, uint16_t port)
 	return false;
 }
 
-/* bind() of a datagram socket checks the address without sending a packet: EADDRNOTAVAIL for a non-local address. */
-static enum err is_local(const struct ip_addr *ip, uint32_t scope, bool *out)
-{
-	_cleanup_fd_ int fd = -1;
-	enum err err = fd_socket(ip->family, SOCK_DGRAM, &fd);
-	if (err == ERR_FD_EXHAUSTED)
-		return err;
-	struct sockaddr_storage sa;
-	socklen_t len = addr_to_sockaddr_at(&(struct addr){.ip = *ip}, scope, &sa);
-	*out = err == ERR_NONE && bind(fd, (const struct sockaddr *)&sa, len) == 0;
-	return ERR_NONE;
-}
-
-enum err original_dst_is_local(const struct ip_addr *ip, bool *out)
-{
-	return is_local(ip, 0, out);
-}
-
 static enum destination_fault check_own_port(const struct original_dst *dst)
 {
 	const struct ip_addr *ip = &dst->addr.ip;
 	bool is_ours = true;
 	if (ip_addr_is_loopback(ip) || ip_addr_is_unspecified(ip))
 		return DESTINATION_IS_OURS;
-	if (is_local(ip, dst->scope, &is_ours) != ERR_NONE)
+	if (own_address_has(ip, dst->scope, &is_ours) != ERR_NONE)
 		return DESTINATION_NOT_CHECKED;
 	return is_ours ? DESTINATION_IS_OURS : DESTINATION_FINE;
 }
@@ -96,7 +78,7 @@ enum destination_fault original_dst_check_inbound(
 	if (ip_addr_is_loopback(&dst->addr.ip) || ip_addr_is_unspecified(&dst->addr.ip) ||
 		is_link_local_v4(&dst->addr.ip))
 		return DESTINATION_NOT_LOCAL;
-	if (is_local(&dst->addr.ip, dst->scope, &is_ours) != ERR_NONE)
+	if (own_address_has(&dst->addr.ip, dst->scope, &is_ours) != ERR_NONE)
 		return DESTINATION_NOT_CHECKED;
 	return is_ours ? DESTINATION_FINE : DESTINATION_NOT_LOCAL;
 }

@@ -37,6 +37,3 @@ enum destination_fault original_dst_check_inbound(
 /* The :authority of a stream: exactly the tunnel's local IP, no port of the sidecar, never loopback. */
 enum destination_fault original_dst_check_authority(
 	const struct original_dst *dst, const struct addr *tunnel_local, const struct own_ports *own);
-/* Whether this IP belongs to an interface of this network namespace; a link-local one of IPv6: false. ERR_FD_EXHAUSTED:
- * no descriptor for the query. */
-enum err original_dst_is_local(const struct ip_addr *ip, bool *out) _must_use_;
