@@ -7,7 +7,7 @@
 #include "sidecar/tunnel/window.h"
 
 /* RFC 9113 7, those that tunnels use */
-enum { H2_NO_ERROR = 0, H2_REFUSED_STREAM = 7, H2_CANCEL = 8, H2_ENHANCE_YOUR_CALM = 11 };
+enum { H2_NO_ERROR = 0, H2_PROTOCOL_ERROR = 1, H2_REFUSED_STREAM = 7, H2_CANCEL = 8, H2_ENHANCE_YOUR_CALM = 11 };
 
 struct tunnel;
 

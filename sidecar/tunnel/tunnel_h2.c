@@ -11,6 +11,24 @@ enum {
 	LATE_TUNNEL_MS = 1000, /* of a tunnel that was accepted, or handshaking, while draining */
 };
 
+/* RFC 9113 8.5: nothing but DATA belongs to a tunnel. Taken for an end, they would hide that the other side is at
+ * fault. A stream that was refused is on its way out. */
+static void on_trailers(struct tunnel *tunnel, struct stream *stream)
+{
+	struct why why = {0};
+	if (stream->is_refused)
+		return;
+	if (stream->unanswered != NULL) { /* on_close is on its way */
+		stream_reset(stream, H2_PROTOCOL_ERROR);
+		return;
+	}
+	h2_stream_reset(tunnel->h2, stream->id, H2_PROTOCOL_ERROR);
+	why_set(&why, ERR_PROTOCOL, "DATA alone on a stream that is open (RFC 9113 8.5)",
+		"find out what the other sidecar is", "trailers came");
+	tunnel_name_peer(tunnel, &why);
+	leg_lost(&stream->leg, &why);
+}
+
 static void on_headers(
 	void *arg, int32_t stream_id, void *owner, const struct h2_header *headers, size_t num_headers, bool end_stream)
 {
@@ -20,9 +38,11 @@ static void on_headers(
 	bool outbound = tunnel->set->outbound;
 	if (!outbound && stream == NULL)
 		tunnel->set->hooks->on_request(tunnel, stream_id, headers, num_headers);
-	else if (outbound && stream != NULL && stream->unanswered != NULL)
+	else if (!outbound)
+		on_trailers(tunnel, stream);
+	else if (stream != NULL && stream->unanswered != NULL)
 		tunnel->set->hooks->on_answer(stream, headers, num_headers);
-	/* else trailers, which mean nothing on a tunnel */
+	/* else an answer's trailers, which Envoy sends */
 }
 
 static void on_data(void *arg, int32_t stream_id, void *stream, struct span bytes)

@@ -1,6 +1,7 @@
 /* What the server accepts as a stream, and what it refuses. */
 #include "base/net/fd.h"
 #include "base/net/socket.h"
+#include "sidecar/tunnel/stream.h"
 #include "sidecar/tunnel/test_peer.h"
 #include "sidecar/tunnel/tunnel_server.h"
 #include <setjmp.h>
@@ -34,28 +35,46 @@ static void accepts_a_well_formed_connect(void **state)
 	peer_free(peer);
 }
 
-/* Trailers mean nothing on a tunnel, also while the owner of the server has not answered. */
-static void ignores_trailers_before_the_answer(void **state)
+static struct peer_stream *open_with_trailers(struct peer *peer)
 {
-	struct world *world = *state;
-	struct peer *peer = peer_connect_raw(world);
 	const struct h2_header headers[] = {
 		PEER_HEADER(":method", "CONNECT"), PEER_HEADER(":authority", "192.0.2.1:80")};
 	const struct h2_header trailers[] = {PEER_HEADER("x", "y")};
-	world->conduct = FAR_HOLD;
 	peer->body = SPAN_LITERAL("early");
 	struct peer_stream *stream = peer_open(peer, headers, 2, false);
 	assert_int_equal(h2_stream_trailers(peer->h2, stream->id, trailers, 1), ERR_NONE);
+	return stream;
+}
+
+/* RFC 9113 8.5: no end, but an error of the stream. */
+static void T2_resets_a_stream_that_trailers_came_on(void **state)
+{
+	struct world *world = *state;
+	struct peer *peer = peer_connect_raw(world);
+	struct peer_stream *stream = open_with_trailers(peer);
+	assert_true(PEER_UNTIL(peer, stream->status == 200));
+	assert_int_equal(world->num_fars, 1);
 	h2_stream_ready(peer->h2, stream->id);
+	assert_true(PEER_UNTIL(peer, stream->is_closed && world->fars[0].has_ended));
+	assert_int_equal(stream->error, H2_PROTOCOL_ERROR);
+	assert_int_equal(world->fars[0].end, RELAY_RESET_DOWNSTREAM);
+	assert_false(peer->is_lost);
+	peer_free(peer);
+}
+
+/* Also while the owner of the server has not answered. */
+static void T2_resets_a_stream_that_trailers_came_on_before_the_answer(void **state)
+{
+	struct world *world = *state;
+	struct peer *peer = peer_connect_raw(world);
+	world->conduct = FAR_HOLD;
+	struct peer_stream *stream = open_with_trailers(peer);
 	assert_true(PEER_UNTIL(peer, world->num_fars == 1));
-	for (unsigned i = 0; i < 10; i++) {
-		world_run(world, 1);
-		peer_pump(peer);
-	}
-	assert_int_equal(peer->body.len, 0);
-	inbound_stream_refuse(world->fars[0].stream, 503, "connect_refused");
-	assert_true(PEER_UNTIL(peer, stream->status != 0));
-	assert_int_equal(stream->status, 503);
+	h2_stream_ready(peer->h2, stream->id);
+	assert_true(PEER_UNTIL(peer, stream->is_closed && world->fars[0].was_abandoned));
+	assert_int_equal(stream->error, H2_PROTOCOL_ERROR);
+	assert_int_equal(tunnel_server_num_streams(world->server), 0);
+	assert_false(peer->is_lost);
 	peer_free(peer);
 }
 
@@ -217,7 +236,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		WORLD_TEST(accepts_a_well_formed_connect),
-		WORLD_TEST(ignores_trailers_before_the_answer),
+		WORLD_TEST(T2_resets_a_stream_that_trailers_came_on),
+		WORLD_TEST(T2_resets_a_stream_that_trailers_came_on_before_the_answer),
 		WORLD_TEST(T2_answers_400_to_what_is_no_connect_and_dials_nothing),
 		WORLD_TEST(T2_D32_answers_400_to_an_authority_that_is_no_address_and_port),
 		WORLD_TEST(T2_dials_nothing_for_a_connect_with_scheme_path_or_doubled_authority),
