@@ -4,6 +4,7 @@
 #include "base/core/log.h"
 #include "base/core/mem.h"
 #include "base/core/zone.h"
+#include "base/tls/key_exchange_settings.h"
 #include "sidecar/config_listeners.h"
 #include "sidecar/config_source.h"
 #include "sidecar/identity/control_address.h"
@@ -216,20 +217,6 @@ static void limits_read(struct settings *settings, struct sidecar_config *config
 	config->admin_socket = mem_strdup(setting_path(settings, root, "admin_socket", SETTING_SOCKET_MAX));
 }
 
-static void tls_read(struct settings *settings, struct sidecar_config *config)
-{
-	struct setting_node *map = setting_map(settings, settings_root(settings), "tls"), *list;
-	struct why why = {0};
-	config->key_exchanges =
-		key_exchange_profile_list((enum key_exchange_profile)setting_keyword(settings, map, "profile"));
-	size_t num = setting_list(settings, map, "groups", &list);
-	if (num > 0)
-		config->key_exchanges.num = 0;
-	for (size_t i = 0; i < num; i++)
-		if (key_exchange_add(&config->key_exchanges, setting_item_text(settings, list, i), &why) != ERR_NONE)
-			setting_error_why(settings, map, "groups", &why);
-}
-
 /* off, failures, all, or 1/N. */
 static void access_log_read(struct settings *settings, struct sidecar_config *config)
 {
@@ -312,7 +299,7 @@ static enum err config_read(struct settings *settings, bool needs_control_plane,
 	config_listeners_read(settings, config);
 	limits_read(settings, config);
 	keepalive_read(settings, config);
-	tls_read(settings, config);
+	config->key_exchanges = key_exchange_list_read(settings);
 	access_log_read(settings, config);
 	probes_read(settings, config);
 	log_read(settings, config);

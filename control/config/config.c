@@ -3,6 +3,7 @@
 #include "base/core/check.h"
 #include "base/core/log.h"
 #include "base/core/mem.h"
+#include "base/tls/key_exchange_settings.h"
 #include "control/config/config_private.h"
 #include "control/state_folder.h"
 
@@ -128,20 +129,6 @@ static void limits_read(struct settings *settings, struct control_config *config
 	config->max_handshakes = setting_number(settings, map, "max_handshakes");
 }
 
-static void tls_read(struct settings *settings, struct control_config *config)
-{
-	struct setting_node *map = setting_map(settings, settings_root(settings), "tls"), *list;
-	struct why why = {0};
-	config->key_exchanges =
-		key_exchange_profile_list((enum key_exchange_profile)setting_keyword(settings, map, "profile"));
-	size_t num = setting_list(settings, map, "groups", &list);
-	if (num > 0)
-		config->key_exchanges.num = 0;
-	for (size_t i = 0; i < num; i++)
-		if (key_exchange_add(&config->key_exchanges, setting_item_text(settings, list, i), &why) != ERR_NONE)
-			setting_error_why(settings, map, "groups", &why);
-}
-
 /* It becomes part of JSON and of log lines as it is. */
 static bool is_audience(const char *text)
 {
@@ -238,7 +225,7 @@ enum err control_config_read(struct settings *settings, struct control_config **
 	general_read(settings, config);
 	identity_read(settings, config);
 	limits_read(settings, config);
-	tls_read(settings, config);
+	config->key_exchanges = key_exchange_list_read(settings);
 	kubernetes_read(settings, config);
 	page_read(settings, config);
 	config_etcd_read(settings, config);

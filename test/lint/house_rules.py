@@ -369,7 +369,7 @@ MAY_USE = {
     "base/settings": CORE + ("base/net", "third_party/yaml"),
     "base/pb": CORE + ("third_party/protobuf_c",),
     "base/h2": CORE + ("third_party/nghttp2",),
-    "base/tls": CORE + ("base/net", "certs", "@boringssl"),
+    "base/tls": CORE + ("base/net", "base/settings", "certs", "@boringssl"),  # settings: of tls.profile and tls.groups alone
     # A web server's identity and chain; of rpc the transport alone.
     "base/kube": CORE + ("base/http:http_answer", "base/http:http_date", "base/http:websocket", "base/json", "base/net", "base/rpc:h2_link", "base/rpc:transport", "base/rpc:web_dial", "base/tls", "certs", "third_party/jansson", "third_party/yaml"),
     "base/rpc": CORE + ("base/h2", "base/tls", "base/net", "certs"),
