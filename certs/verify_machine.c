@@ -7,6 +7,7 @@
 #include "certs/digest.h"
 #include "certs/pem.h"
 #include "certs/public_key.h"
+#include "certs/sent_chain.h"
 #include "certs/svid.h"
 #include "certs/web_roots.h"
 #include <ctype.h>
@@ -55,17 +56,6 @@ enum err machine_crls_parse(struct span pem, struct machine_crls **out, struct w
 
 /* --- the chain as it was sent --- */
 
-struct sent {
-	X509 *leaf;
-	STACK_OF(X509) * others;
-};
-
-static void sent_done(struct sent *sent)
-{
-	X509_free(sent->leaf);
-	sk_X509_pop_free(sent->others, X509_free);
-}
-
 /* cert.h explains itself with SPIFFE in mind. */
 static enum err parse(struct span der, size_t i, X509 **out, struct why *why)
 {
@@ -79,7 +69,7 @@ static enum err parse(struct span der, size_t i, X509 **out, struct why *why)
 	return why_set(why, err == ERR_NOT_SVID ? ERR_MALFORMED : err, inner.expected, MACHINE_FIX, "%s", inner.got);
 }
 
-static enum err take_chain(const struct verify_machine_input *input, struct sent *sent, struct why *why)
+static enum err take_chain(const struct verify_machine_input *input, struct sent_chain *sent, struct why *why)
 {
 	if (input->num_chain == 0)
 		return why_set(
@@ -87,15 +77,10 @@ static enum err take_chain(const struct verify_machine_input *input, struct sent
 	if (input->num_chain > MACHINE_CHAIN_MAX)
 		return why_set(why, ERR_TOO_LARGE, "at most 8 certificates",
 			"leave out of the file what is not in the chain", "there are %zu", input->num_chain);
-	sent->others = sk_X509_new_null();
-	CHECK(sent->others != NULL);
 	for (size_t i = 0; i < input->num_chain; i++) {
 		X509 *cert = NULL;
 		RETURN_IF_ERR(parse(input->chain[i], i, &cert, why));
-		if (i == 0)
-			sent->leaf = cert;
-		else
-			CHECK(sk_X509_push(sent->others, cert) > 0);
+		sent_chain_add(sent, cert);
 	}
 	return ERR_NONE;
 }
@@ -255,7 +240,8 @@ static void report_authorities(const STACK_OF(X509) * path, machine_fact_fn *on_
 enum err verify_machine_chain(
 	const struct verify_machine_input *input, machine_fact_fn *on_fact, void *arg, struct why *why)
 {
-	_cleanup_(sent_done) struct sent sent = {0};
+	_cleanup_(sent_chain_done) struct sent_chain sent;
+	sent_chain_init(&sent);
 	RETURN_IF_ERR(take_chain(input, &sent, why));
 	RETURN_IF_ERR(check_leaf(sent.leaf, why));
 	RETURN_IF_ERR(check_signature(input, sent.leaf, why));

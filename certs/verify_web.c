@@ -6,6 +6,7 @@
 #include "certs/cert.h"
 #include "certs/pem.h"
 #include "certs/public_key.h"
+#include "certs/sent_chain.h"
 #include "certs/signature.h"
 #include "certs/web_roots.h"
 #include <stdio.h>
@@ -78,18 +79,7 @@ STACK_OF(X509) * web_roots_valid_first(const struct web_roots *roots, int64_t no
 
 /* --- the chain --- */
 
-struct sent {
-	X509 *leaf;
-	STACK_OF(X509) * others;
-};
-
-static void sent_done(struct sent *sent)
-{
-	X509_free(sent->leaf);
-	sk_X509_pop_free(sent->others, X509_free);
-}
-
-static enum err take_chain(const struct verify_web_input *input, struct sent *sent, struct why *why)
+static enum err take_chain(const struct verify_web_input *input, struct sent_chain *sent, struct why *why)
 {
 	static const char fix[] = "correct the server's certificate file";
 	if (input->num_chain == 0)
@@ -97,18 +87,13 @@ static enum err take_chain(const struct verify_web_input *input, struct sent *se
 	if (input->num_chain > WEB_CHAIN_MAX)
 		return why_set(why, ERR_TOO_LARGE, "at most 8 certificates", fix, "the server sent %zu certificates",
 			input->num_chain);
-	sent->others = sk_X509_new_null();
-	CHECK(sent->others != NULL);
 	for (size_t i = 0; i < input->num_chain; i++) {
 		X509 *cert = parse(input->chain[i]);
 		if (cert == NULL)
 			return why_set(why, ERR_MALFORMED, "an X.509 certificate", fix,
 				"certificate %zu of the server's chain does not parse (%zu bytes)", i + 1,
 				input->chain[i].len);
-		if (i == 0)
-			sent->leaf = cert;
-		else
-			CHECK(sk_X509_push(sent->others, cert) > 0);
+		sent_chain_add(sent, cert);
 	}
 	return ERR_NONE;
 }
@@ -199,7 +184,8 @@ static enum err judge(X509_STORE_CTX *context, const struct verify_web_input *in
 
 enum err verify_web_chain(const struct verify_web_input *input, struct why *why)
 {
-	_cleanup_(sent_done) struct sent sent = {0};
+	_cleanup_(sent_chain_done) struct sent_chain sent;
+	sent_chain_init(&sent);
 	RETURN_IF_ERR(take_chain(input, &sent, why));
 	RETURN_IF_ERR(check_leaf_key(sent.leaf, why));
 	_cleanup_(X509_STORE_freep) X509_STORE *store = X509_STORE_new(); /* empty */
