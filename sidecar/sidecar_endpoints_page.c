@@ -109,7 +109,7 @@ static void on_set_aside(void *arg, const struct set_aside_endpoints *endpoints)
 	page->set_aside = endpoints;
 	page->destinations = json_array();
 	discovery_client_each_answer(discovery, add_destination, page);
-	admin_answer_json(page->request, 200,
+	admin_answer_json(page->request,
 		json_pack("{s:o, s:I, s:I, s:o}", "zone", own_zone_json(page->sidecar), "total",
 			(json_int_t)discovery_client_num_subscriptions(discovery), "shown",
 			(json_int_t)json_array_size(page->destinations), "destinations", page->destinations));

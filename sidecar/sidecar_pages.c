@@ -25,7 +25,7 @@ static void on_check(void *arg, struct http_request *request)
 	_cleanup_(json_decrefp) json_t *formers = sidecar_formers_page(sidecar);
 	if (json_array_size(formers) > 0)
 		json_object_set(page, "former_processes", formers);
-	admin_answer_json(request, 200, page);
+	admin_answer_json(request, page);
 }
 
 static const char *first_failed(const struct sidecar_conditions *conditions)
@@ -99,13 +99,13 @@ static void on_certs(void *arg, struct http_request *request)
 	sidecar_identity_status(sidecar, &status);
 	json_t *page = page_certs(status.credentials, trusted_time_now_s(&sidecar->time, loop_clock(sidecar->loop)));
 	json_object_set_new(page, "addresses", claims_json(&status));
-	admin_answer_json(request, 200, page);
+	admin_answer_json(request, page);
 }
 
 static void on_why(void *arg, struct http_request *request)
 {
 	struct sidecar *sidecar = arg;
-	admin_answer_json(request, 200, page_why(sidecar->failures));
+	admin_answer_json(request, page_why(sidecar->failures));
 }
 
 static void on_connections(void *arg, struct http_request *request)
@@ -162,7 +162,7 @@ static void on_metrics(void *arg, struct http_request *request)
 
 static void on_config(void *arg, struct http_request *request)
 {
-	admin_answer_json(request, 200, sidecar_config_page(arg));
+	admin_answer_json(request, sidecar_config_page(arg));
 }
 
 struct admin_pages sidecar_pages(struct sidecar *sidecar)

@@ -155,5 +155,5 @@ void sidecar_on_policy(void *arg, struct http_request *request)
 		json_object_set(page, "warnings", sidecar->policy_warnings);
 	if (is_asked && sidecar->policy != NULL)
 		put_decision(page, sidecar->policy, &asked);
-	admin_answer_json(request, 200, page);
+	admin_answer_json(request, page);
 }

@@ -24,16 +24,16 @@ static const struct setting_def rows[] = {
 
 const struct setting_table control_settings = {"HANDFAST_CONTROL", rows, sizeof(rows) / sizeof(rows[0]), renamed};
 
-bool config_id(struct settings *settings, struct setting_node *map, const char *key, struct spiffe_id *out)
+bool config_id(struct settings *settings, struct setting_node *map, struct spiffe_id *out)
 {
 	struct why why = {0};
 	const char *text = setting_required_text(
-		settings, map, key, "a SPIFFE ID such as spiffe://cluster.local/ns/default/sa/web");
+		settings, map, "identity", "a SPIFFE ID such as spiffe://cluster.local/ns/default/sa/web");
 	if (text[0] == '\0')
 		return false;
 	if (spiffe_id_parse(span_of_str(text), out, &why) == ERR_NONE)
 		return true;
-	setting_error_why(settings, map, key, &why);
+	setting_error_why(settings, map, "identity", &why);
 	return false;
 }
 

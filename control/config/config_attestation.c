@@ -26,7 +26,7 @@ static void entry_read(struct settings *settings, struct setting_node *map, cons
 {
 	struct why why = {0};
 	entry->name = mem_strdup(setting_required_text(settings, map, "name", "a name for the entry"));
-	bool has_id = config_id(settings, map, "identity", &entry->id);
+	bool has_id = config_id(settings, map, &entry->id);
 	selectors_read(settings, map, entry);
 	entry->ttl_s = (int64_t)(setting_duration_ms(settings, map, "ttl") / 1000);
 	if (has_id && entry->name[0] != '\0' && workload_entry_check(entry, &config->trust_domain, &why) != ERR_NONE)

@@ -40,7 +40,7 @@ static void service_read(struct settings *settings, struct setting_node *map, st
 	service->name = mem_strdup(setting_required_text(settings, map, "name", "a service's name"));
 	address_read(settings, map, &service->address);
 	service_ports_read(settings, map, service);
-	config_id(settings, map, "identity", &service->identity);
+	config_id(settings, map, &service->identity);
 }
 
 static bool is_in(const struct network *networks, size_t num, const struct ip_addr *ip)
@@ -105,7 +105,7 @@ static void entries_read(struct settings *settings, struct control_config *confi
 			continue;
 		struct config_entry *entry = &config->entries[config->num_entries++];
 		address_read(settings, map, &entry->address);
-		config_id(settings, map, "identity", &entry->identity);
+		config_id(settings, map, &entry->identity);
 		for (size_t j = 0; j + 1 < config->num_entries; j++)
 			if (entry->address.family != 0 && ip_addr_eq(&config->entries[j].address, &entry->address))
 				setting_error(settings, map, "one entry for each address", "remove one of the two",

@@ -17,5 +17,5 @@ void config_ca_read(struct settings *settings, struct setting_node *identity, st
 void config_ca_done(struct control_config *config);
 void config_mesh_read(struct settings *settings, struct control_config *config);
 void config_mesh_done(struct control_config *config);
-/* A SPIFFE ID at map[key]; an error (and false) when it is missing or none. */
-bool config_id(struct settings *settings, struct setting_node *map, const char *key, struct spiffe_id *out);
+/* The SPIFFE ID at map's `identity`; an error (and false) when it is missing or none. */
+bool config_id(struct settings *settings, struct setting_node *map, struct spiffe_id *out);

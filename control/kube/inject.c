@@ -5,12 +5,12 @@
 
 enum { PROBES_MAX = 64 * 1024 };
 
-static void move(struct injection *injection, size_t from, size_t to)
+static void move_first(struct injection *injection, size_t from)
 {
-	if (from == to)
+	if (from == 0)
 		return;
 	json_t *operation = json_pack("{s:s, s:o, s:o}", "op", "move", "from",
-		json_sprintf("/spec/initContainers/%zu", from), "path", json_sprintf("/spec/initContainers/%zu", to));
+		json_sprintf("/spec/initContainers/%zu", from), "path", json_string("/spec/initContainers/0"));
 	CHECK(operation != NULL && json_array_append_new(injection->out->patch, operation) == 0);
 }
 
@@ -102,9 +102,9 @@ static void repair_places(struct injection *injection, size_t sidecar)
 		return;
 	if (!has_init && wanted == 0 && sidecar == 0)
 		return;
-	move(injection, sidecar, 0);
+	move_first(injection, sidecar);
 	if (has_init)
-		move(injection, init < sidecar ? init + 1 : init, 0);
+		move_first(injection, init < sidecar ? init + 1 : init);
 	else if (!injection->options->has_cni)
 		inject_put(injection, "add", inject_init_container(injection), "/spec/initContainers/0");
 }

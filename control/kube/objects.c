@@ -62,11 +62,11 @@ enum err kube_meta_parse(const json_t *object, struct kube_meta *out, struct why
 
 /* --- pods --- */
 
-static bool has_container(const json_t *spec, const char *list, const char *name)
+static bool has_sidecar_in(const json_t *spec, const char *list)
 {
 	const json_t *containers = json_object_get(spec, list);
 	for (size_t i = 0; i < json_array_size(containers); i++)
-		if (is_text(json_array_get(containers, i), "name", name))
+		if (is_text(json_array_get(containers, i), "name", KUBE_SIDECAR_CONTAINER))
 			return true;
 	return false;
 }
@@ -75,8 +75,7 @@ static void sidecar_parse(const json_t *object, const json_t *spec, struct kube_
 {
 	const json_t *annotations = json_object_get(json_object_get(object, "metadata"), "annotations");
 	bool is_marked = text_of(annotations, KUBE_INJECTED_ANNOTATION)[0] != '\0';
-	bool is_there = has_container(spec, "initContainers", KUBE_SIDECAR_CONTAINER) ||
-			has_container(spec, "containers", KUBE_SIDECAR_CONTAINER);
+	bool is_there = has_sidecar_in(spec, "initContainers") || has_sidecar_in(spec, "containers");
 	out->has_sidecar = is_there && is_marked;
 	out->has_unmarked_sidecar = is_there && !is_marked;
 }

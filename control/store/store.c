@@ -4,6 +4,8 @@
 #include "base/core/mem.h"
 #include "control/store/store_private.h"
 
+#define FIRST_SYNC_MS 30000
+
 void store_init(struct store *store, const struct store_engine *engine, struct loop *loop)
 {
 	*store = (struct store){.engine = engine, .loop = loop};
@@ -130,10 +132,10 @@ static void on_deadline(struct loop_timer *timer)
 	loop_stop(container_of(timer, struct run, deadline)->loop);
 }
 
-void store_run(struct store *store, uint64_t ms)
+void store_run_first_sync(struct store *store)
 {
 	struct run run = {.loop = store->loop};
-	loop_timer_start(store->loop, &run.deadline, ms, on_deadline);
+	loop_timer_start(store->loop, &run.deadline, FIRST_SYNC_MS, on_deadline);
 	loop_run(store->loop);
 	loop_timer_stop(&run.deadline);
 }

@@ -50,9 +50,10 @@ void store_done(struct store *store);
 void store_apply(struct store *store, const char *key, struct span value, uint64_t version);
 /* On the loop: a change that succeeded becomes visible, then its callback is called. The engine frees it. */
 void store_settle(struct store *store, struct store_change *change);
-/* At an engine's start, and for an operator's restore: runs the loop until loop_stop(), at most so long; and until the
- * change is answered. ERR_CONFLICT; others with their reason in *why. */
-void store_run(struct store *store, uint64_t ms);
+/* At an engine's start: runs the loop until loop_stop(), 30 seconds at most. */
+void store_run_first_sync(struct store *store);
+/* At an engine's start, and for an operator's restore: runs the loop until the change is answered. ERR_CONFLICT; others
+ * with their reason in *why. */
 enum err store_swap_now(
 	struct store *store, const char *key, uint64_t expected, struct span value, struct why *why) _must_use_;
 /* What came of a commit of num_changes. Logged at the start and at the end: a full disk fails many commits. */

@@ -5,8 +5,6 @@
 #include "control/store/record.h"
 #include "control/store/store_records_private.h"
 
-#define FIRST_SYNC_MS 30000
-
 /* --- from the watch, and from answers --- */
 
 void records_take_put(struct records_store *records, const struct record_object *record)
@@ -193,7 +191,7 @@ static enum err make_incarnation(struct records_store *records, struct why *why)
 
 static enum err fill(struct records_store *records, struct why *why)
 {
-	store_run(&records->store, FIRST_SYNC_MS);
+	store_run_first_sync(&records->store);
 	records->is_opening = false;
 	if (!records->is_synced && records->detail.err != ERR_NONE) {
 		*why = records->detail;

@@ -64,11 +64,12 @@ static void drop(struct workload_source *source)
 
 /* --- an answer --- */
 
-static void plan_to_ask(struct workload_source *source, int64_t part, int64_t of)
+/* After so many quarters of the life that is left. */
+static void plan_to_ask(struct workload_source *source, int64_t quarters)
 {
 	int64_t left_ms =
 		(credentials_until_s(source->identity.credentials) - source_identity_now_s(&source->identity)) * 1000;
-	int64_t wait_ms = left_ms > 0 ? left_ms * part / of : 0;
+	int64_t wait_ms = left_ms > 0 ? left_ms * quarters / 4 : 0;
 	source->ask_again_boot_ms = boot_ms(source) + (uint64_t)(wait_ms > TICK_MS ? wait_ms : TICK_MS);
 }
 
@@ -81,7 +82,7 @@ static enum err use(struct workload_source *source, struct span message, struct 
 	RETURN_IF_ERR(workload_answer_parse(message, &choice, &answer, why));
 	RETURN_IF_ERR(source_identity_use(&source->identity, &answer, &is_renewal, why));
 	if (is_renewal)
-		plan_to_ask(source, 3, 4);
+		plan_to_ask(source, 3);
 	return ERR_NONE;
 }
 
@@ -188,7 +189,7 @@ static void ask_again(struct workload_source *source)
 {
 	if (source->client == NULL || source->ask_again_boot_ms == 0 || boot_ms(source) < source->ask_again_boot_ms)
 		return;
-	plan_to_ask(source, 1, 4);
+	plan_to_ask(source, 1);
 	if (source->ask_again_boot_ms > boot_ms(source) + ASK_AGAIN_MAX_MS)
 		source->ask_again_boot_ms = boot_ms(source) + ASK_AGAIN_MAX_MS;
 	log_warning(COMPONENT, "the Workload API has not renewed the SVID in time: asking again");

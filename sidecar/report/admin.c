@@ -146,7 +146,7 @@ void admin_free(struct admin *admin)
 	mem_free(admin);
 }
 
-void admin_answer_json(struct http_request *request, unsigned status, json_t *root)
+void admin_answer_json(struct http_request *request, json_t *root)
 {
 	_cleanup_(buf_done) struct buf text = BUF_INIT(64 << 20); /* bounded by what the page's owner collects */
 	CHECK(root != NULL);
@@ -155,7 +155,7 @@ void admin_answer_json(struct http_request *request, unsigned status, json_t *ro
 	if (err != ERR_NONE || buf_append_str(&text, "\n") != ERR_NONE)
 		http_answer(request, 500, HTTP_TEXT, SPAN_LITERAL("the page is too large\n"));
 	else
-		http_answer(request, status, HTTP_JSON, buf_span(&text));
+		http_answer(request, 200, HTTP_JSON, buf_span(&text));
 }
 
 void admin_answer_metrics(struct http_request *request, const struct metrics *metrics, struct span more)

@@ -33,7 +33,7 @@ void admin_free(struct admin *admin);
 uint64_t admin_num_displaced(const struct admin *admin); /* connections that were closed to make room for others */
 
 /* For the callbacks. */
-void admin_answer_json(struct http_request *request, unsigned status, json_t *root); /* adopts the reference */
+void admin_answer_json(struct http_request *request, json_t *root); /* 200; adopts the reference */
 void admin_answer_metrics(
 	struct http_request *request, const struct metrics *metrics, struct span more); /* rows that follow */
 void admin_answer_probe(struct http_request *request, bool is_ready, const char *text); /* 200 or 503 */

@@ -13,7 +13,7 @@
 static void on_json(void *arg, struct http_request *request)
 {
 	(void)arg;
-	admin_answer_json(request, 200, json_pack("{s:s}", "page", http_request_path(request)));
+	admin_answer_json(request, json_pack("{s:s}", "page", http_request_path(request)));
 }
 
 static void on_metrics(void *arg, struct http_request *request)

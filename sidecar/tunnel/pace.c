@@ -13,9 +13,9 @@ bool pace_wants_facts(struct pace *pace, uint64_t now_ms)
 	return true;
 }
 
-static uint32_t within(uint64_t bytes, uint32_t low, uint32_t high)
+static uint32_t within_limits(uint64_t bytes)
 {
-	return bytes < low ? low : bytes > high ? high : (uint32_t)bytes;
+	return bytes < PACE_MIN ? PACE_MIN : bytes > PACE_MAX ? PACE_MAX : (uint32_t)bytes;
 }
 
 /* A socket that has nothing left has waited for us: then the rate is ours and not the path's. Else it falls by half at
@@ -23,10 +23,10 @@ static uint32_t within(uint64_t bytes, uint32_t low, uint32_t high)
 static uint32_t next_batch(uint32_t batch, const struct tcp_path *path)
 {
 	if (path->unsent == 0)
-		return within((uint64_t)batch * 2, PACE_MIN, PACE_MAX);
+		return within_limits((uint64_t)batch * 2);
 	if (path->rate == 0)
 		return batch;
-	uint32_t wanted = within(path->rate * PACE_AHEAD_MS / 1000, PACE_MIN, PACE_MAX);
+	uint32_t wanted = within_limits(path->rate * PACE_AHEAD_MS / 1000);
 	return wanted < batch / 2 ? batch / 2 : wanted;
 }
 

@@ -129,7 +129,7 @@ static void answer(void *arg, void *slots, unsigned num)
 	for (unsigned i = 0; i < num; i++)
 		put(list, &all, &of_workers[i]);
 	table_done(&all);
-	admin_answer_json(arg, 200,
+	admin_answer_json(arg,
 		json_pack("{s:I, s:I, s:o}", "total", (json_int_t)total, "shown", (json_int_t)shown, "sources", list));
 }
 

@@ -67,9 +67,8 @@ static void answer_conns(void *arg, void *slots, unsigned num)
 		mem_free(rows->rows);
 	}
 	size_t shown = json_array_size(list);
-	admin_answer_json(arg, 200,
-		json_pack("{s:I, s:I, s:o}", "total", (json_int_t)total, "shown", (json_int_t)shown, "connections",
-			list));
+	admin_answer_json(arg, json_pack("{s:I, s:I, s:o}", "total", (json_int_t)total, "shown", (json_int_t)shown,
+				       "connections", list));
 }
 
 void worker_page_connections(
@@ -170,9 +169,8 @@ static void answer_tunnels(void *arg, void *slots, unsigned num)
 		mem_free(rows->rows);
 	}
 	size_t shown = json_array_size(list);
-	admin_answer_json(arg, 200,
-		json_pack("{s:I, s:I, s:o, s:o}", "total", (json_int_t)total, "shown", (json_int_t)shown, "tunnels",
-			list, "endpoints_set_aside", set_aside));
+	admin_answer_json(arg, json_pack("{s:I, s:I, s:o, s:o}", "total", (json_int_t)total, "shown", (json_int_t)shown,
+				       "tunnels", list, "endpoints_set_aside", set_aside));
 }
 
 void worker_page_tunnels(

@@ -8,8 +8,7 @@
 #include "control/store/record.h"
 #include <inttypes.h>
 
-#define FIRST_SYNC_MS 30000
-#define KEY_MAX       (ETCD_PREFIX_MAX + STORE_KEY_MAX + 1)
+#define KEY_MAX (ETCD_PREFIX_MAX + STORE_KEY_MAX + 1)
 
 /* --- the link --- */
 
@@ -157,7 +156,7 @@ static const struct store_engine etcd_engine = {.swap = etcd_swap,
 
 static enum err fill(struct etcd_store *etcd, struct why *why)
 {
-	store_run(&etcd->store, FIRST_SYNC_MS);
+	store_run_first_sync(&etcd->store);
 	etcd->is_opening = false;
 	if (!etcd->is_synced && etcd->detail.err != ERR_NONE) {
 		*why = etcd->detail;

@@ -66,7 +66,7 @@ void tunnel_pool_free(struct tunnel_pool *pool)
 	if (pool == NULL)
 		return;
 	pool->is_closing = true;
-	upstreams_fail_all(pool->upstreams, STREAM_NO_IDENTITY, &no_identity);
+	upstreams_fail_all(pool->upstreams, &no_identity);
 	tunnel_set_done(&pool->set);
 	upstreams_free(pool->upstreams);
 	mem_free(pool);
@@ -83,7 +83,7 @@ void tunnel_pool_set_credentials(struct tunnel_pool *pool, struct credentials *c
 {
 	tunnel_set_credentials(&pool->set, credentials);
 	if (credentials == NULL)
-		upstreams_fail_all(pool->upstreams, STREAM_NO_IDENTITY, &no_identity);
+		upstreams_fail_all(pool->upstreams, &no_identity);
 }
 
 void tunnel_pool_drain(struct tunnel_pool *pool)

@@ -107,31 +107,26 @@ void upstream_cancel(struct stream_attempt *attempt)
 	free_if_unused(upstream);
 }
 
-static void fail_waiting(struct upstream *upstream, enum stream_verdict verdict, bool by_peer, const struct why *why)
+/* Here, not by the peer. */
+static void fail_waiting(struct upstream *upstream, enum stream_verdict verdict, const struct why *why)
 {
 	for (struct stream_attempt *attempt; (attempt = first_waiting(upstream)) != NULL;) {
 		unqueue(attempt);
-		attempt_fail(attempt, verdict, by_peer, why);
+		attempt_fail(attempt, verdict, false, why);
 	}
 }
 
-struct failure {
-	enum stream_verdict verdict;
-	const struct why *detail;
-};
-
 static void fail_one(void *arg, struct table_link *link)
 {
-	const struct failure *failure = arg;
+	const struct why *const *why = arg;
 	struct upstream *upstream = container_of(link, struct upstream, link);
-	fail_waiting(upstream, failure->verdict, false, failure->detail);
+	fail_waiting(upstream, STREAM_NO_IDENTITY, *why);
 	free_if_unused(upstream);
 }
 
-void upstreams_fail_all(struct upstreams *upstreams, enum stream_verdict verdict, const struct why *why)
+void upstreams_fail_all(struct upstreams *upstreams, const struct why *why)
 {
-	struct failure failure = {verdict, why};
-	table_each(&upstreams->table, fail_one, &failure);
+	table_each(&upstreams->table, fail_one, &why);
 }
 
 void upstreams_free(struct upstreams *upstreams)
@@ -273,7 +268,7 @@ void upstream_on_open(struct tunnel *tunnel)
 	why_set(&why, ERR_LIMIT, "a peer that accepts streams", "check whether the other sidecar drains",
 		"the peer accepts no stream: SETTINGS_MAX_CONCURRENT_STREAMS 0, or GOAWAY");
 	tunnel_name_peer(tunnel, &why);
-	fail_waiting(upstream, STREAM_BROKEN, false, &why);
+	fail_waiting(upstream, STREAM_BROKEN, &why);
 }
 
 static enum stream_verdict verdict_of(const struct tunnel *tunnel)

@@ -36,5 +36,5 @@ void upstream_cancel(struct stream_attempt *attempt);
 unsigned upstream_tunnels_wanted(unsigned num_waiting, uint32_t stream_limit);
 void upstream_serve(struct upstream *upstream);
 void upstream_on_open(struct tunnel *tunnel);
-void upstream_on_closed(struct tunnel *tunnel, const struct why *why); /* may free the upstream */
-void upstreams_fail_all(struct upstreams *upstreams, enum stream_verdict verdict, const struct why *why);
+void upstream_on_closed(struct tunnel *tunnel, const struct why *why);       /* may free the upstream */
+void upstreams_fail_all(struct upstreams *upstreams, const struct why *why); /* what waits: STREAM_NO_IDENTITY */
