@@ -1,5 +1,6 @@
 #include "intercept/check.h"
 #include "base/core/check.h"
+#include "base/core/fixed_ports.h"
 #include "base/net/own_address.h"
 #include "intercept/apply.h"
 #include "intercept/kernel_tcp.h"
@@ -96,16 +97,19 @@ static void check_exempt(const struct probe *probe, const char *point, struct re
 	case PROBE_REDIRECTED:
 	case PROBE_MISDIRECTED:
 		report_add(report, FINDING_FAILED, point,
-			"a connection from uid and gid 1337 was redirected, so the sidecar would connect to itself: "
+			"a connection from uid and gid " RULES_EXEMPT_ID_TEXT
+			" was redirected, so the sidecar would connect to itself: "
 			"run handfast-init up");
 		return;
 	case PROBE_ELSEWHERE:
 	case PROBE_UNANSWERED:
 	case PROBE_NO_ROUTE:
-		report_add(report, FINDING_OK, point, "a connection from uid and gid 1337 was not redirected");
+		report_add(report, FINDING_OK, point,
+			"a connection from uid and gid " RULES_EXEMPT_ID_TEXT " was not redirected");
 		return;
 	case PROBE_CANNOT_BE_USER:
-		report_add(report, FINDING_NOTE, point, "not checked: dialing as uid and gid 1337 needs root");
+		report_add(report, FINDING_NOTE, point,
+			"not checked: dialing as uid and gid " RULES_EXEMPT_ID_TEXT " needs root");
 		return;
 	}
 	CHECK_UNREACHABLE();
@@ -118,17 +122,20 @@ static void check_gid_alone(const struct probe *probe, const char *point, struct
 	switch (probe_run(probe, &why)) {
 	case PROBE_REDIRECTED:
 	case PROBE_MISDIRECTED:
-		report_add(report, FINDING_OK, point, "a connection from gid 1337 of another user was redirected");
+		report_add(report, FINDING_OK, point,
+			"a connection from gid " RULES_EXEMPT_ID_TEXT " of another user was redirected");
 		return;
 	case PROBE_ELSEWHERE:
 	case PROBE_UNANSWERED:
 		report_add(report, FINDING_FAILED, point,
-			"a connection from gid 1337 of another user left, as with rules of an older release: run "
+			"a connection from gid " RULES_EXEMPT_ID_TEXT
+			" of another user left, as with rules of an older release: run "
 			"handfast-init up");
 		return;
 	case PROBE_NO_ROUTE:
 	case PROBE_CANNOT_BE_USER:
-		report_add(report, FINDING_NOTE, point, "not checked: dialing as gid 1337 needs root and a route");
+		report_add(report, FINDING_NOTE, point,
+			"not checked: dialing as gid " RULES_EXEMPT_ID_TEXT " needs root and a route");
 		return;
 	}
 	CHECK_UNREACHABLE();
@@ -295,11 +302,13 @@ static void check_rules(const struct rules *rules, struct report *report)
 	}
 	if (apply_list_table(RULES_TABLE, &present, NULL) != ERR_NONE ||
 		!holds(buf_span(&present), "hook prerouting") ||
-		!holds(buf_span(&present), "meta l4proto 6 redirect to :15006\n")) {
-		report_add(report, FINDING_FAILED, "inbound", "no rule redirects to 15006: run handfast-init up");
+		!holds(buf_span(&present), "meta l4proto 6 redirect to :" FIXED_TEXT(RULES_INBOUND_PORT) "\n")) {
+		report_add(report, FINDING_FAILED, "inbound",
+			"no rule redirects to " FIXED_TEXT(RULES_INBOUND_PORT) ": run handfast-init up");
 		return;
 	}
-	report_add(report, FINDING_OK, "inbound", "the rule that redirects to 15006 is present");
+	report_add(report, FINDING_OK, "inbound",
+		"the rule that redirects to " FIXED_TEXT(RULES_INBOUND_PORT) " is present");
 	check_listeners(rules, report);
 	check_guards(rules, buf_span(&present), report);
 	check_sources(rules, buf_span(&present), report);

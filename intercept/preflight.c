@@ -1,5 +1,6 @@
 #include "intercept/preflight.h"
 #include "base/core/check.h"
+#include "base/core/fixed_ports.h"
 #include "base/net/fd.h"
 #include "intercept/apply.h"
 #include "intercept/loopback_addr.h"
@@ -13,6 +14,8 @@
 #define TRY_NAT(hook, rule)    TRY_TABLE("type nat hook " hook " priority 0", rule)
 #define TRY_FILTER(rule)       TRY_TABLE("type filter hook output priority 0", rule)
 
+#define REDIRECT "meta l4proto tcp redirect to :" FIXED_TEXT(FIXED_PORT_OUTBOUND)
+
 /* Each row adds one feature to the rows before it, so the first row that fails names the missing feature. */
 static const struct {
 	const char *point;
@@ -24,7 +27,7 @@ static const struct {
 		"CONFIG_NF_TABLES_INET)"},
 	{"nat", TRY_NAT("output", ""),
 		"the kernel has no nat chains: load them on the node (modprobe nft_chain_nat; CONFIG_NFT_NAT)"},
-	{"redirect", TRY_NAT("output", "meta l4proto tcp redirect to :15001"),
+	{"redirect", TRY_NAT("output", REDIRECT),
 		"the kernel has no redirect: load it on the node (modprobe nft_redir; CONFIG_NFT_REDIR)"},
 	{"fib", TRY_NAT("prerouting", "fib daddr type local return"),
 		"the kernel has no fib expression: load it on the node (modprobe nft_fib_inet; CONFIG_NFT_FIB_INET)"},
@@ -38,7 +41,7 @@ static const struct {
 /* All of them at once: one trial instead of one per row, each of which takes 10 ms of a pod's start. */
 #define ALL_FEATURES                                                                                                   \
 	"table inet handfast_try {\n"                                                                                  \
-	"chain n {\ntype nat hook output priority 0\nmeta l4proto tcp redirect to :15001\n}\n"                         \
+	"chain n {\ntype nat hook output priority 0\n" REDIRECT "\n}\n"                                                \
 	"chain p {\ntype nat hook prerouting priority 0\nfib daddr type local return\n}\n"                             \
 	"chain f {\ntype filter hook output priority 0\nct state invalid counter drop\n"                               \
 	"meta l4proto tcp reject with tcp reset\n}\n}\n"

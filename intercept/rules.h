@@ -6,6 +6,7 @@
 
 #include "base/core/addr.h"
 #include "base/core/buf.h"
+#include "base/core/fixed_ports.h"
 #include "base/net/source_mark.h"
 
 #define RULES_TABLE         "handfast"
@@ -13,17 +14,18 @@
 #define RULES_MAX_GIVEN     60 /* by the operator; the sidecar's ports use the rest */
 #define RULES_MAX_NETWORKS  64
 #define RULES_TEXT_MAX      32768
-#define RULES_OUTBOUND_PORT 15001 /* for the workload's outbound connections */
-#define RULES_INBOUND_PORT  15006 /* for inbound connections without a tunnel */
-#define RULES_TUNNEL_PORT   15008 /* for tunnels; not redirected */
-#define RULES_METRICS_PORT  15020 /* for scrapers and probes; not redirected */
+#define RULES_OUTBOUND_PORT FIXED_PORT_OUTBOUND
+#define RULES_INBOUND_PORT  FIXED_PORT_INBOUND
+#define RULES_TUNNEL_PORT   FIXED_PORT_TUNNEL  /* not redirected */
+#define RULES_METRICS_PORT  FIXED_PORT_METRICS /* not redirected */
 #define RULES_SSH_PORT      22
-#define RULES_EXEMPT_ID     1337        /* the sidecar's uid and gid; exempt are programs that have both */
+#define RULES_EXEMPT_ID     FIXED_ID    /* exempt are programs that have it as uid and as gid */
 #define RULES_SOURCE_MARK   SOURCE_MARK /* of answers to connections that the sidecar makes in its callers' names */
 #define RULES_REROUTE       "reroute"
 
 /* Both in one rule: a workload in the sidecar's group alone could give a program of its own that group (setgid). */
-#define RULES_EXEMPT_MATCH "meta skuid 1337 meta skgid 1337 "
+#define RULES_EXEMPT_ID_TEXT FIXED_TEXT(FIXED_ID)
+#define RULES_EXEMPT_MATCH   "meta skuid " RULES_EXEMPT_ID_TEXT " meta skgid " RULES_EXEMPT_ID_TEXT " "
 
 /* The chains that drop traffic that nat did not translate, and the last rules of each. They count dropped packets. */
 #define RULES_INBOUND_GUARD  "inbound_guard"
@@ -33,8 +35,8 @@
 	"\t\t" RULES_EXEMPT_MATCH "accept\n"                                                                           \
 	"\t\tcounter drop\n\t}\n"
 #define RULES_OUTBOUND_GUARD_END                                                                                       \
-	"\t\tmeta skuid != 1337 ct state invalid counter drop\n"                                                       \
-	"\t\tmeta l4proto 6 meta skuid != 1337 counter reject with tcp reset\n"                                        \
+	"\t\tmeta skuid != " RULES_EXEMPT_ID_TEXT " ct state invalid counter drop\n"                                   \
+	"\t\tmeta l4proto 6 meta skuid != " RULES_EXEMPT_ID_TEXT " counter reject with tcp reset\n"                    \
 	"\t\tct state established,related accept\n"                                                                    \
 	"\t\tcounter drop\n\t}\n"
 

@@ -1,3 +1,4 @@
+#include "base/core/fixed_ports.h"
 #include "base/core/mem.h"
 #include "sidecar/config.h"
 
@@ -25,8 +26,11 @@ static void a_small_file_has_the_documented_defaults(void **state)
 		read_text(settings, "control: {address: 192.0.2.1:15012}\nidentity: {token_file: /t}\n", &config),
 		ERR_NONE);
 	assert_string_equal(config->trust_domain.name, "cluster.local");
-	assert_int_equal(config->outbound_port, 15001);
-	assert_int_equal(config->metrics_port, 15020);
+	assert_int_equal(config->admin_port, FIXED_PORT_ADMIN);
+	assert_int_equal(config->outbound_port, FIXED_PORT_OUTBOUND);
+	assert_int_equal(config->inbound_port, FIXED_PORT_INBOUND);
+	assert_int_equal(config->tunnel_port, FIXED_PORT_TUNNEL);
+	assert_int_equal(config->metrics_port, FIXED_PORT_METRICS);
 	assert_int_equal(config->drain_ms, 25000);
 	assert_int_equal(config->drain_minimum_ms, 8000);
 	assert_int_equal(config->zone + config->max_per_endpoint, 0);

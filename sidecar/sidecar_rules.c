@@ -4,6 +4,7 @@
 #include "sidecar/sidecar_private.h"
 
 #include "base/core/check.h"
+#include "base/core/fixed_ports.h"
 #include "base/core/log.h"
 #include "base/net/rules_proof.h"
 #include "base/net/source_mark.h"
@@ -12,6 +13,7 @@
 #include <sys/socket.h>
 
 #define COMPONENT "sidecar"
+#define ID        FIXED_TEXT(FIXED_ID)
 
 enum { POLL_MS = 5000 };
 
@@ -56,10 +58,11 @@ static const struct absence {
 			    "an older handfast-init",
 		"upgrade the CNI plugin or the image of handfast-init, then delete this pod: its successor gets rules",
 		"run 'systemctl reload-or-restart handfast-init', or 'handfast-init up'"},
-	[RULES_OF_FOREIGN_USER] = {"the sidecar does not run as uid 1337 with gid 1337, which the rules exempt: they "
+	[RULES_OF_FOREIGN_USER] = {"the sidecar does not run as uid " ID " with gid " ID
+				   ", which the rules exempt: they "
 				   "redirect to it what it opens itself",
-		"set runAsUser and runAsGroup of its container to 1337, as injection does",
-		"run it as uid 1337 with gid 1337, as the package's unit does"},
+		"set runAsUser and runAsGroup of its container to " ID ", as injection does",
+		"run it as uid " ID " with gid " ID ", as the package's unit does"},
 };
 
 static enum rules_presence presence_of(struct sidecar *sidecar)

@@ -1,13 +1,12 @@
 #include "base/net/rules_proof.h"
 #include "base/core/addr.h"
 #include "base/core/check.h"
+#include "base/core/fixed_ports.h"
 #include "base/net/fd.h"
 #include "base/net/socket.h"
 #include <errno.h>
 #include <sys/socket.h>
 #include <unistd.h>
-
-enum { EXEMPT_ID = 1337 };
 
 /* Returns 0, or the errno: that of a datagram that is dropped on its way out is EPERM. It has no content. */
 static int send_to(int fd, const struct addr *to)
@@ -55,5 +54,5 @@ enum rules_proof rules_proof_ask(void)
 
 bool rules_proof_is_exempt(void)
 {
-	return geteuid() == EXEMPT_ID && getegid() == EXEMPT_ID;
+	return geteuid() == FIXED_ID && getegid() == FIXED_ID;
 }

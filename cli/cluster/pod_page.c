@@ -1,10 +1,11 @@
 #include "cli/cluster/pod_page.h"
+#include "base/core/fixed_ports.h"
 #include "base/core/mem.h"
 #include "base/http/http_answer.h"
 #include "cli/cluster/pod_forward.h"
 #include <stdio.h>
 
-enum { ADMIN_PORT = 15000, TIMEOUT_MS = 20000, PAGE_MAX = 4 * 1024 * 1024 };
+enum { TIMEOUT_MS = 20000, PAGE_MAX = 4 * 1024 * 1024 };
 
 enum err pod_page_denied(const char *namespace_, const char *what, struct why *why)
 {
@@ -76,7 +77,7 @@ static enum err forward(struct exchange *exchange)
 		.config = api->config,
 		.namespace_ = exchange->namespace_,
 		.pod = exchange->pod,
-		.port = ADMIN_PORT,
+		.port = FIXED_PORT_ADMIN,
 		.timeout_ms = TIMEOUT_MS};
 	exchange->forward = pod_forward_open(&options, &events, exchange);
 	loop_run(api->loop);
@@ -91,7 +92,8 @@ static enum err explain(struct exchange *exchange, struct why *why)
 		return pod_page_denied(exchange->namespace_, "forward a port to pods of", why);
 	if (exchange->err == ERR_REFUSED) {
 		snprintf(text, sizeof text, "%s", why->got);
-		return why_set(why, ERR_UNAVAILABLE, "a sidecar that answers at port 15000 of its loopback interface",
+		return why_set(why, ERR_UNAVAILABLE,
+			"a sidecar that answers at port " FIXED_TEXT(FIXED_PORT_ADMIN) " of its loopback interface",
 			"see its log: kubectl logs -c handfast, and the log of its node's kubelet",
 			"pod %.63s/%.63s: %.400s", exchange->namespace_, exchange->pod, text);
 	}

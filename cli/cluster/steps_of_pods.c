@@ -1,5 +1,6 @@
 #include "base/core/clock.h"
 #include "base/core/escape.h"
+#include "base/core/fixed_ports.h"
 #include "base/core/mem.h"
 #include "base/core/version.h"
 #include "cli/cluster/checks.h"
@@ -49,7 +50,8 @@ static bool ask_sidecar(void *arg, const char *namespace_, const char *pod, char
 	struct why why;
 	_cleanup_(buf_done) struct buf page = BUF_INIT(PAGE_MAX);
 	_cleanup_(mem_freep) char *path =
-		mem_printf("/api/v1/namespaces/%s/pods/%s:15020/proxy/healthz/ready", namespace_, pod);
+		mem_printf("/api/v1/namespaces/%s/pods/%s:" FIXED_TEXT(FIXED_PORT_METRICS) "/proxy/healthz/ready",
+			namespace_, pod);
 	if (api_get_text(&check->api, path, &page, &why) != ERR_NONE)
 		return false;
 	const char *failed = strstr(buf_cstr(&page), "\nfailed: ");

@@ -1,5 +1,6 @@
 /* The user's annotations: known ones are checked, unknown ones are warned of with the nearest known name. */
 #include "base/core/addr.h"
+#include "base/core/fixed_ports.h"
 #include "control/kube/inject_private.h"
 #include <stdio.h>
 #include <string.h>
@@ -67,7 +68,8 @@ static bool is_decimal(const char *text, unsigned max_digits, unsigned long most
 
 static bool is_port(const char *item)
 {
-	return is_decimal(item, 5, 65535) && strcmp(item, "15001") != 0 && strcmp(item, "15006") != 0;
+	return is_decimal(item, 5, 65535) && strcmp(item, FIXED_TEXT(FIXED_PORT_OUTBOUND)) != 0 &&
+	       strcmp(item, FIXED_TEXT(FIXED_PORT_INBOUND)) != 0;
 }
 
 static bool is_network(const char *item)
@@ -182,7 +184,8 @@ static const struct rule rules[] = {
 	[WANT_SWITCH] = {"enabled or disabled", "write enabled or disabled", switches},
 	[WANT_BOOLEAN] = {"true or false", "write true or false", booleans},
 	[WANT_NUMBER] = {"a number from 1 to 10000000", "write digits, or leave it out for no limit"},
-	[WANT_PORTS] = {"at most 60 ports from 1 to 65535, separated by commas, none of them 15001 or 15006",
+	[WANT_PORTS] = {"at most 60 ports from 1 to 65535, separated by commas, none of them " FIXED_TEXT(
+				FIXED_PORT_OUTBOUND) " or " FIXED_TEXT(FIXED_PORT_INBOUND),
 		"write ports such as \"8081,9100\""},
 	[WANT_NETWORKS] = {"at most 60 networks, separated by commas, no host bits set",
 		"write networks such as \"192.0.2.0/24,2001:db8::/32\""},

@@ -1,11 +1,11 @@
 /* What a pod is given: the sidecar, the init container that writes the interception rules, and the sidecar's volumes.
  * The sidecar alone fits the PodSecurity level `restricted`, except in the mode tproxy. */
+#include "base/core/fixed_ports.h"
 #include "control/kube/inject_private.h"
 #include <stdio.h>
 #include <string.h>
 
 enum {
-	METRICS_PORT = 15020,
 	TOKEN_TTL_S = 3600,        /* kubelet renews it at 80 % */
 	GRACE_DEFAULT_S = 30,      /* terminationGracePeriodSeconds of the API */
 	GRACE_SPARE_S = 5,         /* between the sidecar's own end and kubelet's SIGKILL */
@@ -84,8 +84,8 @@ static json_t *resources(const struct injection *injection)
 
 static json_t *probe(int period_s, int tries)
 {
-	return json_pack("{s:{s:s, s:i}, s:i, s:i, s:i}", "httpGet", "path", "/healthz/ready", "port", METRICS_PORT,
-		"periodSeconds", period_s, "failureThreshold", tries, "timeoutSeconds", 3);
+	return json_pack("{s:{s:s, s:i}, s:i, s:i, s:i}", "httpGet", "path", "/healthz/ready", "port",
+		FIXED_PORT_METRICS, "periodSeconds", period_s, "failureThreshold", tries, "timeoutSeconds", 3);
 }
 
 /* The API server mounts the account's own token into each container that has nothing at this place; ours need no
@@ -122,7 +122,7 @@ json_t *inject_sidecar_container(const struct injection *injection)
 	if (inject_wants_istio(injection))
 		inject_istio_sidecar(injection, env, mounts);
 	json_t *ports = json_pack(
-		"[{s:s, s:i, s:s}]", "name", "handfast-stats", "containerPort", METRICS_PORT, "protocol", "TCP");
+		"[{s:s, s:i, s:s}]", "name", "handfast-stats", "containerPort", FIXED_PORT_METRICS, "protocol", "TCP");
 	json_t *container = json_pack("{s:s, s:s, s:s, s:[s], s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "name",
 		INJECT_SIDECAR, "image", injection->options->sidecar_image, "restartPolicy", "Always", "args", "run",
 		"env", env, "ports", ports, "resources", resources(injection), "securityContext",

@@ -1,9 +1,8 @@
 /* How connections reach the sidecar: by redirection, or in the mode tproxy, in which the sidecar connects to the
  * workload in its callers' names and so needs one capability (decision 093). */
+#include "base/core/fixed_ports.h"
 #include "control/kube/inject_private.h"
 #include <string.h>
-
-enum { SIDECAR_ID = 1337 };
 
 /* Of a sidecar that is there: its rules are those that fit it, whatever the pod asks for since. */
 static bool has_tproxy(const struct injection *injection)
@@ -52,9 +51,9 @@ json_t *inject_sidecar_security(const struct injection *injection)
 	json_t *capabilities = json_pack("{s:[s]}", "drop", "ALL");
 	if (injection->keeps_source)
 		CHECK(json_object_set_new(capabilities, "add", json_pack("[s]", "NET_RAW")) == 0);
-	json_t *security = json_pack("{s:i, s:i, s:b, s:b, s:b, s:o, s:{s:s}}", "runAsUser", SIDECAR_ID, "runAsGroup",
-		SIDECAR_ID, "runAsNonRoot", 1, "allowPrivilegeEscalation", 0, "readOnlyRootFilesystem", 1,
-		"capabilities", capabilities, "seccompProfile", "type", "RuntimeDefault");
+	json_t *security = json_pack("{s:i, s:i, s:b, s:b, s:b, s:o, s:{s:s}}", "runAsUser", FIXED_ID, "runAsGroup",
+		FIXED_ID, "runAsNonRoot", 1, "allowPrivilegeEscalation", 0, "readOnlyRootFilesystem", 1, "capabilities",
+		capabilities, "seccompProfile", "type", "RuntimeDefault");
 	CHECK(security != NULL);
 	return security;
 }

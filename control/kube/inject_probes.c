@@ -1,11 +1,12 @@
 /* Probes of the user's containers come in plaintext from the node, which a strict port refuses. So kubelet asks the
- * sidecar at 15020, and the sidecar asks the container (httpGet, tcpSocket, grpc; exec probes run in the container). */
+ * sidecar at FIXED_PORT_METRICS, and the sidecar asks the container (httpGet, tcpSocket, grpc; exec probes run in the
+ * container). */
+#include "base/core/fixed_ports.h"
 #include "base/core/hex.h"
 #include "control/kube/inject_private.h"
 #include <string.h>
 
 enum {
-	PROBE_PORT = 15020,
 	PORT_MAX = 65535,
 	TEXT_MAX = 4096,   /* bytes of one probe, as the sidecar takes it */
 	HEADERS_MAX = 16,  /* the same */
@@ -142,7 +143,7 @@ static bool is_rewritten(const struct probe *probe, const json_t *way)
 {
 	_cleanup_(buf_done) struct buf text = BUF_INIT(TEXT_MAX);
 	return buf_printf(&text, "/probe/%s/%s", probe->at->name, probe->kind) == ERR_NONE &&
-	       json_integer_value(json_object_get(way, "port")) == PROBE_PORT &&
+	       json_integer_value(json_object_get(way, "port")) == FIXED_PORT_METRICS &&
 	       strcmp(inject_text(way, "path"), buf_cstr(&text)) == 0;
 }
 
@@ -153,7 +154,7 @@ static void replace(const struct probe *probe, const char *handler)
 	CHECK(changed != NULL && path != NULL);
 	CHECK(json_object_del(changed, handler) == 0);
 	CHECK(json_object_set_new(changed, "httpGet",
-		      json_pack("{s:o, s:i, s:s}", "path", path, "port", PROBE_PORT, "scheme", "HTTP")) == 0);
+		      json_pack("{s:o, s:i, s:s}", "path", path, "port", FIXED_PORT_METRICS, "scheme", "HTTP")) == 0);
 	inject_put(probe->injection, "replace", changed, "/spec/%s/%zu/%sProbe", probe->at->list, probe->at->index,
 		probe->kind);
 }

@@ -1,9 +1,11 @@
 /* Which pods are left as they are, and which are refused. */
+#include "base/core/fixed_ports.h"
 #include "control/kube/inject_private.h"
 #include <string.h>
 
-/* RULES_EXEMPT_ID of intercept: the interception rules exempt this user and group. */
-enum { SIDECAR_ID = 1337 };
+#define OTHER_PORTS                                                                                                    \
+	"ports other than " FIXED_TEXT(FIXED_PORT_ADMIN) ", " FIXED_TEXT(FIXED_PORT_OUTBOUND) ", " FIXED_TEXT(         \
+		FIXED_PORT_INBOUND) ", " FIXED_TEXT(FIXED_PORT_TUNNEL) " and " FIXED_TEXT(FIXED_PORT_METRICS)
 
 static bool is_true(const json_t *object, const char *key)
 {
@@ -90,11 +92,11 @@ static bool has_id(const json_t *value)
 {
 	const json_t *item;
 	size_t i;
-	if (json_integer_value(value) == SIDECAR_ID)
+	if (json_integer_value(value) == FIXED_ID)
 		return true;
 	json_array_foreach(value, i, item)
 	{
-		if (json_integer_value(item) == SIDECAR_ID)
+		if (json_integer_value(item) == FIXED_ID)
 			return true;
 	}
 	return false;
@@ -108,15 +110,18 @@ static enum err check_id(struct injection *injection, const json_t *object, cons
 	static const char *const keys[] = {"runAsUser", "runAsGroup", "fsGroup", "supplementalGroups"};
 	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
 		if (has_id(json_object_get(security, keys[i])))
-			return inject_refuse(injection, "another user and group than 1337, which is the sidecar's",
+			return inject_refuse(injection,
+				"another user and group than " FIXED_TEXT(FIXED_ID) ", which is the sidecar's",
 				"give the container another user and group",
-				"%s has %s 1337, whose traffic could bypass the sidecar", where, keys[i]);
+				"%s has %s " FIXED_TEXT(FIXED_ID) ", whose traffic could bypass the sidecar", where,
+				keys[i]);
 	return ERR_NONE;
 }
 
 static bool is_own_port(json_int_t port)
 {
-	return port == 15000 || port == 15001 || port == 15006 || port == 15008 || port == 15020;
+	return port == FIXED_PORT_ADMIN || port == FIXED_PORT_OUTBOUND || port == FIXED_PORT_INBOUND ||
+	       port == FIXED_PORT_TUNNEL || port == FIXED_PORT_METRICS;
 }
 
 static enum err check_ports(struct injection *injection, const struct inject_container *at)
@@ -128,8 +133,7 @@ static enum err check_ports(struct injection *injection, const struct inject_con
 		json_int_t number = json_integer_value(json_object_get(port, "containerPort"));
 		json_int_t host_port = json_integer_value(json_object_get(port, "hostPort"));
 		if (is_own_port(number))
-			return inject_refuse(injection, "ports other than 15000, 15001, 15006, 15008 and 15020",
-				"let the container listen on another port",
+			return inject_refuse(injection, OTHER_PORTS, "let the container listen on another port",
 				"container %s has port %d, which is the sidecar's", at->name, (int)number);
 		if (host_port != 0)
 			inject_warn(injection,

@@ -1,5 +1,6 @@
 /* What a destination is, by the cluster's objects. */
 #include "base/core/check.h"
+#include "base/core/fixed_ports.h"
 #include "base/core/hash.h"
 #include "base/core/mem.h"
 #include "control/kube/view_private.h"
@@ -255,11 +256,10 @@ static bool resolve_host(const struct kube_view *view, const struct addr *destin
 	return true;
 }
 
-enum { SIDECAR_METRICS_PORT = 15020 }; /* of an injected pod: metrics and probes, which no tunnel reaches */
-
+/* FIXED_PORT_METRICS: of an injected pod, which no tunnel reaches. */
 static void resolve_pod(const struct pod *pod, const struct addr *destination, struct resolution *out)
 {
-	if (pod->has_sidecar && !pod->is_foreign && destination->port == SIDECAR_METRICS_PORT) {
+	if (pod->has_sidecar && !pod->is_foreign && destination->port == FIXED_PORT_METRICS) {
 		out->kind = RESOLVED_PLAIN;
 		snprintf(out->reason, sizeof(out->reason), "it is the port of the sidecar's own metrics");
 		return;

@@ -2,6 +2,7 @@
 
 #include "base/core/backoff.h"
 #include "base/core/check.h"
+#include "base/core/fixed_ports.h"
 #include "base/core/log.h"
 #include "base/core/mem.h"
 #include "base/core/random.h"
@@ -120,7 +121,7 @@ static void on_done(void *arg, _unused_ struct rpc_call *call, enum rpc_status s
 	struct why otherwise, why;
 	if (is_denied)
 		why_set(&otherwise, ERR_DENIED, "an identity that is registered for this sidecar's process",
-			"register it, such as: spire-server entry create -selector unix:uid:1337",
+			"register it, such as: spire-server entry create -selector unix:uid:" FIXED_TEXT(FIXED_ID),
 			"the Workload API has no identity for this sidecar");
 	else
 		why_set(&otherwise, ERR_UNAVAILABLE, "a Workload API that keeps the stream open",

@@ -1,5 +1,6 @@
 /* A tunnel's timeouts of connecting, handshaking, silence, idleness and closing. One timer; traffic does not move it.
  */
+#include "base/core/fixed_ports.h"
 #include "sidecar/tunnel/tunnel.h"
 
 enum {
@@ -79,7 +80,7 @@ static void on_timer(struct loop_timer *timer)
 	switch (tunnel->state) {
 	case TUNNEL_CONNECTING:
 		time_out(tunnel, "an answer from the other sidecar's port",
-			"check that a sidecar runs there and that port 15008 is open",
+			"check that a sidecar runs there and that port " FIXED_TEXT(FIXED_PORT_TUNNEL) " is open",
 			"the TCP connection was not answered in time");
 		return;
 	case TUNNEL_HANDSHAKING:

@@ -83,6 +83,14 @@ def json_is_written_in_one_file():
                 lambda name: name.startswith("base/json/") or name in TESTS)
 
 
+def fixed_numbers_stand_in_one_header():
+    """The sidecar's ports and its id were in ten files. Not those: a mark of packets and a routing table of that number."""
+    without_comments = {name: re.sub(r"/\*.*?\*/", lambda match: re.sub(r"[^\n]", " ", match.group(0)), text, flags=re.S)
+                        for name, text in RAW.items()}
+    return grep(without_comments, r"\b(1337|15000|15001|15006|15008|15020)\b(?!, LOG_EACH_MS)",
+                lambda name: name in TESTS or name in ("base/core/fixed_ports.h", "base/net/source_mark.h", "intercept/source_route.c"))
+
+
 INCLUDED_IN = {
     "ev.h": ("base/core/",),
     "openssl/": ("base/tls/", "certs/", "control/issue/"),
@@ -402,7 +410,7 @@ MAY_USE = {
     "control/pkcs11": CORE + ("base/net", "control/issue:confine", "third_party/pkcs11"),
     "control/ca_source": CORE + ("base/net", "base/settings", "certs", "control/issue", "control/rotate"),
     "control/rotate": CORE + ("certs:digest", "control/issue", "control/store"),
-    "control/config": CORE + ("base/settings", "base/tls:key_exchange", "certs:spiffe_id", "control:state_folder"),
+    "control/config": CORE + ("base/settings", "base/tls:key_exchange", "base/tls:key_exchange_settings", "certs:spiffe_id", "control:state_folder"),
     "control/report": CORE + ("base/http",),
     "control/federate": BASE + ("certs", "control/config", "control/issue", "control/report", "control/store"),
     "control/registry": CORE + ("certs", "control/config", "control/store"),
@@ -788,6 +796,7 @@ RULES = [
     fuzz_targets_run_as_tests,
     headers_are_guarded,
     json_is_written_in_one_file,
+    fixed_numbers_stand_in_one_header,
     metrics_are_set,
     *map(of_dead_code, dead_code.RULES),
     tests_stay_on_their_own_addresses,

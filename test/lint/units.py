@@ -68,7 +68,7 @@ def folders():
 
 
 def users():
-    exempt = int(re.search(r"#define RULES_EXEMPT_ID +(\d+)", text_of("intercept/rules.h"))[1])
+    exempt = int(re.search(r"#define FIXED_ID +(\d+)", text_of("base/core/fixed_ports.h"))[1])
     for package, unit in with_units():
         if not package.user:
             continue

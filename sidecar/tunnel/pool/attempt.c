@@ -1,5 +1,6 @@
 #include "sidecar/tunnel/pool/attempt.h"
 #include "base/core/check.h"
+#include "base/core/fixed_ports.h"
 #include "base/core/mem.h"
 #include "sidecar/tunnel/connect_request.h"
 #include "sidecar/tunnel/pool/upstream.h"
@@ -16,8 +17,8 @@ static void on_waited(struct loop_timer *timer)
 	if (attempt->stream != NULL)
 		return;
 	why_set(&why, ERR_TIMEOUT, "a tunnel to the endpoint in time",
-		"check that its sidecar runs and that port 15008 is open there", "no tunnel to %s was ready in time",
-		addr_format(&attempt->endpoint, text));
+		"check that its sidecar runs and that port " FIXED_TEXT(FIXED_PORT_TUNNEL) " is open there",
+		"no tunnel to %s was ready in time", addr_format(&attempt->endpoint, text));
 	attempt_fail(attempt, STREAM_UNREACHABLE, false, &why);
 }
 
