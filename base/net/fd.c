@@ -133,6 +133,14 @@ static enum err expect_regular(int fd, const char *path, struct why *why)
 		S_ISDIR(stat.st_mode) ? "a folder" : "a pipe, socket or device");
 }
 
+static enum err append(struct buf *out, const struct buf *content, const char *path, struct why *why)
+{
+	if (buf_append(out, buf_span(content)) == ERR_NONE)
+		return ERR_NONE;
+	return why_set(why, ERR_TOO_LARGE, "a file within the size limit", "use a smaller file",
+		"of %s, %zu bytes are too many", path, buf_len(content));
+}
+
 /* One byte more than `max` shows that the file is too large. */
 static enum err read_whole(int fd, const char *path, size_t max, struct buf *out, struct why *why)
 {
@@ -142,10 +150,7 @@ static enum err read_whole(int fd, const char *path, size_t max, struct buf *out
 	if (buf_len(&content) > max)
 		return why_set(why, ERR_TOO_LARGE, "a file within the size limit", "use a smaller file",
 			"%s has more than %zu bytes", path, max);
-	if (buf_append(out, buf_span(&content)) != ERR_NONE)
-		return why_set(why, ERR_TOO_LARGE, "a file within the size limit", "use a smaller file",
-			"%s has %zu bytes", path, buf_len(&content));
-	return ERR_NONE;
+	return append(out, &content, path, why);
 }
 
 enum err fd_read_file(const char *path, size_t max, struct buf *out, struct why *why)
@@ -189,7 +194,7 @@ enum err fd_read_head(const char *path, size_t max, struct buf *out, struct why 
 	RETURN_IF_ERR(open_to_read(path, &fd, why));
 	RETURN_IF_ERR(expect_regular(fd, path, why));
 	RETURN_IF_ERR(read_up_to(fd, path, max, &content, why));
-	return buf_append(out, buf_span(&content));
+	return append(out, &content, path, why);
 }
 
 static enum err write_all(int fd, struct span content, const char *path, struct why *why)

@@ -163,6 +163,11 @@ static void reads_the_head_of_a_larger_file(_unused_ void **state)
 	buf_clear(&content);
 	assert_int_equal(fd_read_head(path, 9, &content, NULL), ERR_NONE); /* it has fewer */
 	assert_true(span_eq(buf_span(&content), SPAN_LITERAL("12345678")));
+	struct why why = {0};
+	_cleanup_(buf_done) struct buf small = BUF_INIT(4);
+	assert_int_equal(fd_read_head(path, 5, &small, &why), ERR_TOO_LARGE);
+	assert_int_equal(why.err, ERR_TOO_LARGE);
+	assert_int_equal(buf_len(&small), 0);
 }
 
 static void C16_a_file_with_a_secret_is_read_only_if_others_cannot_read_it(_unused_ void **state)
