@@ -1,5 +1,6 @@
 /* audit verify: reads the files of an audit log, oldest first. Needs no control plane. */
 #include "base/core/hex.h"
+#include "base/core/number.h"
 #include "base/settings/settings.h"
 #include "cli/commands.h"
 #include "cli/show.h"
@@ -21,7 +22,8 @@ static bool known_read(struct command_line *line, struct audit_chain *out)
 	if (text == NULL)
 		return true;
 	if (colon != NULL && strlen(colon + 1) == (size_t)2 * DIGEST_LEN &&
-		number_parse(span_of((const uint8_t *)text, (size_t)(colon - text)), &out->number) == ERR_NONE &&
+		number_parse(span_of((const uint8_t *)text, (size_t)(colon - text)), UINT64_MAX, &out->number) ==
+			ERR_NONE &&
 		out->number > 0 && hex_parse(span_of_str(colon + 1), out->hash, DIGEST_LEN))
 		return true;
 	command_line_error(line, "--known", "NUMBER:HASH as this command and the control plane's log have it", text);

@@ -1,6 +1,7 @@
 /* policy check, policy show: a decision explained, and the rules behind it. */
 #include "base/core/addr.h"
 #include "base/core/mem.h"
+#include "base/core/number.h"
 #include "base/settings/settings.h"
 #include "cli/commands.h"
 #include "cli/identity_text.h"
@@ -30,12 +31,10 @@ static void question_done(struct question *question)
 static void port_read(struct command_line *line, uint16_t *out)
 {
 	const char *text = command_line_value(line, "port");
-	uint64_t port = 0;
 	if (text == NULL)
 		command_line_error_text(line, "--port", "the port that the workload listens on", "no port is given");
-	else if (number_parse(span_of_str(text), &port) != ERR_NONE || port == 0 || port > 65535)
+	else if (port_parse(span_of_str(text), out) != ERR_NONE)
 		command_line_error(line, "--port", "a port from 1 to 65535", text);
-	*out = (uint16_t)port;
 }
 
 static bool question_read(struct command_line *line, struct question *out)

@@ -3,6 +3,7 @@
 #include "base/core/hex.h"
 #include "base/core/log.h"
 #include "base/core/mem.h"
+#include "base/core/number.h"
 #include "base/core/zone.h"
 #include "base/tls/key_exchange_settings.h"
 #include "sidecar/config_listeners.h"
@@ -106,7 +107,7 @@ static void workload_uid_read(
 	uint64_t uid;
 	if (strcmp(text, "any") == 0)
 		config->workload_every_user = true;
-	else if (number_parse(span_of_str(text), &uid) == ERR_NONE && uid < UINT32_MAX)
+	else if (number_parse(span_of_str(text), UINT32_MAX - 1, &uid) == ERR_NONE)
 		config->workload_uids[config->num_workload_uids++] = (uid_t)uid;
 	else
 		setting_error(settings, map, "numbers of users, such as 1000, or any",
@@ -232,8 +233,8 @@ static void access_log_read(struct settings *settings, struct sidecar_config *co
 			return;
 		}
 	uint64_t one_in = 0;
-	if (strncmp(text, "1/", 2) != 0 || number_parse(span_of_str(text + 2), &one_in) != ERR_NONE || one_in < 1 ||
-		one_in > ONE_IN_MAX) {
+	if (strncmp(text, "1/", 2) != 0 || number_parse(span_of_str(text + 2), ONE_IN_MAX, &one_in) != ERR_NONE ||
+		one_in < 1) {
 		struct why why = {0};
 		why_set(&why, ERR_CONFIG, "access_log: off, failures, all, or 1/N with N up to 1000000",
 			"choose one of them", "the value is '%s'", text);

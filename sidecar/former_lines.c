@@ -1,7 +1,7 @@
 #include "sidecar/former_lines.h"
 
 #include "base/core/mem.h"
-#include "base/settings/settings.h"
+#include "base/core/number.h"
 
 static const char modes_word[] = "modes", former_word[] = "former";
 
@@ -22,7 +22,7 @@ static struct span next_word(struct words *words, char end)
 static uint64_t next_number(struct words *words, char end, uint64_t max)
 {
 	uint64_t number = 0;
-	if (number_parse(next_word(words, end), &number) != ERR_NONE || number > max) {
+	if (number_parse(next_word(words, end), max, &number) != ERR_NONE) {
 		words->is_wrong = true;
 		return 0;
 	}

@@ -1,6 +1,7 @@
 #include "base/core/addr.h"
 #include "base/core/check.h"
 #include "base/core/hash.h"
+#include "base/core/number.h"
 #include <arpa/inet.h>
 #include <stdio.h>
 
@@ -112,23 +113,6 @@ bool ip_addr_is_link_local(const struct ip_addr *ip)
 	return ip->family == AF_INET6 && ip->bytes[0] == 0xfe && (ip->bytes[1] & 0xc0) == 0x80;
 }
 
-/* Digits only, no leading zero, no value above `max`. */
-static enum err number_parse(struct span text, unsigned max, unsigned *out)
-{
-	if (text.len == 0 || text.len > 5 || (text.len > 1 && text.ptr[0] == '0'))
-		return ERR_MALFORMED;
-	unsigned value = 0;
-	for (size_t i = 0; i < text.len; i++) {
-		if (text.ptr[i] < '0' || text.ptr[i] > '9')
-			return ERR_MALFORMED;
-		value = value * 10 + (unsigned)(text.ptr[i] - '0');
-	}
-	if (value > max)
-		return ERR_MALFORMED;
-	*out = value;
-	return ERR_NONE;
-}
-
 /* Splits "[v6]:port" or "v4:port". */
 static enum err host_and_port(struct span text, struct span *out_host, struct span *out_port)
 {
@@ -150,13 +134,11 @@ enum err addr_parse(struct span text, struct addr *out)
 {
 	struct span host, port_text;
 	struct ip_addr ip;
-	unsigned port;
+	uint16_t port;
 	RETURN_IF_ERR(host_and_port(text, &host, &port_text));
 	RETURN_IF_ERR(ip_addr_parse(host, &ip));
-	RETURN_IF_ERR(number_parse(port_text, UINT16_MAX, &port));
-	if (port == 0)
-		return ERR_MALFORMED;
-	*out = (struct addr){.ip = ip, .port = (uint16_t)port};
+	RETURN_IF_ERR(port_parse(port_text, &port));
+	*out = (struct addr){.ip = ip, .port = port};
 	return ERR_NONE;
 }
 
@@ -242,14 +224,15 @@ enum err network_parse(struct span text, struct network *out)
 	struct span base_text = slash == NULL ? text : span_of(text.ptr, (size_t)(slash - text.ptr));
 	struct ip_addr base;
 	RETURN_IF_ERR(ip_addr_parse(base_text, &base));
-	unsigned prefix_len = bits_of(&base);
+	uint64_t prefix_len = bits_of(&base);
 	if (slash != NULL) {
 		/* The prefix length of a v4-mapped base counts IPv6 bits, not IPv4 bits. */
 		if (base.family == AF_INET && memchr(base_text.ptr, ':', base_text.len) != NULL)
 			return ERR_MALFORMED;
-		RETURN_IF_ERR(number_parse(span_from(text, base_text.len + 1), bits_of(&base), &prefix_len));
+		if (number_parse(span_from(text, base_text.len + 1), bits_of(&base), &prefix_len) != ERR_NONE)
+			return ERR_MALFORMED;
 	}
-	for (unsigned bit = prefix_len; bit < bits_of(&base); bit++)
+	for (unsigned bit = (unsigned)prefix_len; bit < bits_of(&base); bit++)
 		if (is_bit_set(&base, bit))
 			return ERR_MALFORMED;
 	*out = (struct network){.base = base, .prefix_len = (uint8_t)prefix_len};

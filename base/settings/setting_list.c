@@ -94,7 +94,7 @@ uint64_t setting_item_number(struct settings *settings, struct setting_node *lis
 	const char *text = setting_item_text(settings, list, i);
 	uint64_t value;
 	char expected[128];
-	if (number_parse(span_of_str(text), &value) == ERR_NONE && setting_is_in_range(def, value))
+	if (setting_quantity_number(span_of_str(text), &value) == ERR_NONE && setting_is_in_range(def, value))
 		return value;
 	snprintf(expected, sizeof(expected), "a %s, %s", def->unit, def->range);
 	setting_error(settings, item_of(list, i), expected, "correct it", "the value is '%s'", text);

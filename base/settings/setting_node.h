@@ -26,6 +26,9 @@ struct settings {
 	struct settings_record *record;
 };
 
+/* Digits alone, leading zeros too, which settings files have had. ERR_MALFORMED, ERR_TOO_LARGE. */
+enum err setting_quantity_number(struct span text, uint64_t *out) _must_use_;
+
 #define SETTINGS_ERRORS_MAX (64u * 1024)
 #define SETTINGS_DEPTH_MAX  16 /* nesting: a stack that a file must not choose */
 #define SETTINGS_NODES_MAX  20000

@@ -48,7 +48,7 @@ enum err duration_parse(struct span text, uint64_t *out_ms)
 	return quantity_parse(text, durations, out_ms);
 }
 
-enum err number_parse(struct span text, uint64_t *out)
+enum err setting_quantity_number(struct span text, uint64_t *out)
 {
 	return quantity_parse(text, numbers, out);
 }

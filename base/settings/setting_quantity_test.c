@@ -42,14 +42,14 @@ static void a_number_is_digits_alone(_unused_ void **state)
 {
 	static const char *const texts[] = {"", "5s", "5KiB", "-1", "+1", "1e3", "0x10", "1_000", "1,000"};
 	uint64_t number = 0;
-	assert_int_equal(number_parse(SPAN_LITERAL("18446744073709551615"), &number), ERR_NONE);
+	assert_int_equal(setting_quantity_number(SPAN_LITERAL("18446744073709551615"), &number), ERR_NONE);
 	assert_true(number == UINT64_MAX);
-	assert_int_equal(number_parse(SPAN_LITERAL("12 "), &number), ERR_MALFORMED);
-	assert_int_equal(number_parse(span_of("123", 2), &number), ERR_NONE); /* the span's end counts */
+	assert_int_equal(setting_quantity_number(SPAN_LITERAL("12 "), &number), ERR_MALFORMED);
+	assert_int_equal(setting_quantity_number(span_of("123", 2), &number), ERR_NONE); /* the span's end counts */
 	assert_int_equal(number, 12);
 	for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
-		assert_int_equal(number_parse(span_of_str(texts[i]), &number), ERR_MALFORMED);
-	assert_int_equal(number_parse(SPAN_LITERAL("18446744073709551616"), &number), ERR_TOO_LARGE);
+		assert_int_equal(setting_quantity_number(span_of_str(texts[i]), &number), ERR_MALFORMED);
+	assert_int_equal(setting_quantity_number(SPAN_LITERAL("18446744073709551616"), &number), ERR_TOO_LARGE);
 	assert_int_equal(number, 12);
 }
 

@@ -93,4 +93,3 @@ struct settings_record *settings_take_record(struct settings *settings);
 
 /* The parsers behind the typed getters, for other callers. */
 enum err duration_parse(struct span text, uint64_t *out_ms) _must_use_;
-enum err number_parse(struct span text, uint64_t *out) _must_use_; /* decimal digits alone */

@@ -5,8 +5,8 @@
 #include "base/core/escape.h"
 #include "base/core/log.h"
 #include "base/core/mem.h"
+#include "base/core/number.h"
 #include "base/net/fd.h"
-#include "base/settings/settings.h"
 #include "control/issue/confine.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -163,7 +163,7 @@ static void kill_children(void)
 	for (const uint8_t *end; rest.len > 0 && (end = memchr(rest.ptr, ' ', rest.len)) != NULL;) {
 		uint64_t pid;
 		size_t len = (size_t)(end - rest.ptr);
-		if (number_parse(span_of(rest.ptr, len), &pid) == ERR_NONE)
+		if (number_parse(span_of(rest.ptr, len), INT32_MAX, &pid) == ERR_NONE)
 			kill((pid_t)pid, SIGKILL);
 		rest = span_from(rest, len + 1);
 	}
@@ -285,7 +285,7 @@ int command_runner_main(int argc, char **argv)
 	signal(SIGTERM, SIG_IGN);
 	signal(SIGHUP, SIG_IGN);
 	signal(SIGPIPE, SIG_IGN);
-	if (argc < 5 || number_parse(span_of_str(argv[3]), &runner.timeout_ms) != ERR_NONE) {
+	if (argc < 5 || number_parse(span_of_str(argv[3]), UINT64_MAX, &runner.timeout_ms) != ERR_NONE) {
 		(void)why_set(&why, ERR_CONFIG, "handfast-control, which starts this process by itself",
 			"run the control plane, with identity.ca.source: command",
 			"the %d arguments of ca-command are not its own", argc - 2);

@@ -1,5 +1,6 @@
 /* store.etcd: where the members of etcd are, and what proves each end to the other. */
 #include "base/core/mem.h"
+#include "base/core/number.h"
 #include "control/config/config_private.h"
 
 enum { ENDPOINTS_MAX = 16, PREFIX_MAX = 256, HOST_MAX = 253, USER_MAX = 255 };
@@ -7,8 +8,8 @@ enum { ENDPOINTS_MAX = 16, PREFIX_MAX = 256, HOST_MAX = 253, USER_MAX = 255 };
 static bool endpoint_parse(const char *text, struct config_endpoint *out)
 {
 	const char *colon = strrchr(text, ':');
-	uint64_t port = 0;
-	if (colon == NULL || number_parse(span_of_str(colon + 1), &port) != ERR_NONE || port == 0 || port > 65535)
+	uint16_t port;
+	if (colon == NULL || port_parse(span_of_str(colon + 1), &port) != ERR_NONE)
 		return false;
 	bool has_brackets = text[0] == '[' && colon > text && colon[-1] == ']';
 	const char *host = has_brackets ? text + 1 : text;
@@ -18,7 +19,7 @@ static bool endpoint_parse(const char *text, struct config_endpoint *out)
 	for (size_t i = 0; i < len; i++)
 		if (host[i] <= ' ' || host[i] > '~' || host[i] == '/')
 			return false;
-	*out = (struct config_endpoint){.host = mem_printf("%.*s", (int)len, host), .port = (uint16_t)port};
+	*out = (struct config_endpoint){.host = mem_printf("%.*s", (int)len, host), .port = port};
 	return true;
 }
 

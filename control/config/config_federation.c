@@ -1,5 +1,6 @@
 /* federation: the own bundle endpoint, and those of partners. */
 #include "base/core/mem.h"
+#include "base/core/number.h"
 #include "control/config/config_private.h"
 
 enum { PARTNERS_MAX = 32, HOST_MAX = 253, PATH_TEXT_MAX = 1024, PORT_HTTPS = 443 };
@@ -15,7 +16,7 @@ static bool is_plain(struct span text)
 /* "host", "host:port", "[v6]:port" */
 static bool authority_parse(struct span text, struct config_partner *out)
 {
-	uint64_t port = PORT_HTTPS;
+	uint16_t port = PORT_HTTPS;
 	bool has_brackets = text.len > 0 && text.ptr[0] == '[';
 	const uint8_t *end = memchr(text.ptr, has_brackets ? ']' : ':', text.len);
 	size_t len = end == NULL ? text.len : (size_t)(end - text.ptr);
@@ -23,12 +24,10 @@ static bool authority_parse(struct span text, struct config_partner *out)
 	struct span rest = span_from(text, len + (has_brackets && end != NULL ? 1 : 0));
 	if ((has_brackets && end == NULL) || host.len == 0 || host.len > HOST_MAX || memchr(host.ptr, '@', host.len))
 		return false;
-	if (rest.len > 0 && (rest.ptr[0] != ':' || number_parse(span_from(rest, 1), &port) != ERR_NONE))
-		return false;
-	if (port == 0 || port > UINT16_MAX)
+	if (rest.len > 0 && (rest.ptr[0] != ':' || port_parse(span_from(rest, 1), &port) != ERR_NONE))
 		return false;
 	out->host = mem_printf("%.*s", (int)host.len, (const char *)host.ptr);
-	out->port = (uint16_t)port;
+	out->port = port;
 	return true;
 }
 
