@@ -1,4 +1,5 @@
 #include "base/http/http_answer.h"
+#include "base/core/number.h"
 #include <string.h>
 #include <strings.h>
 
@@ -33,14 +34,10 @@ struct span http_answer_header(const struct http_answer *answer, const char *nam
 
 static bool read_number(struct span text, size_t *out)
 {
-	size_t value = 0;
-	for (size_t i = 0; i < text.len; i++) {
-		if (text.ptr[i] < '0' || text.ptr[i] > '9' || i == 10)
-			return false;
-		value = value * 10 + (size_t)(text.ptr[i] - '0');
-	}
-	*out = value;
-	return text.len > 0;
+	if (text.len == 0 || text.len > 10)
+		return false;
+	*out = number_take(&text, SIZE_MAX); /* 1*DIGIT, leading zeros too (RFC 9110 8.6) */
+	return text.len == 0;
 }
 
 static bool ends_with(struct span text, struct span end)

@@ -1,5 +1,6 @@
 #include "base/http/http_date.h"
 #include "base/core/check.h"
+#include "base/core/number.h"
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -19,13 +20,9 @@ void http_date_format(int64_t s, char out[HTTP_DATE_TEXT])
 
 static bool read_number(const char *at, size_t num, int *out)
 {
-	*out = 0;
-	for (size_t i = 0; i < num; i++) {
-		if (at[i] < '0' || at[i] > '9')
-			return false;
-		*out = *out * 10 + (at[i] - '0');
-	}
-	return true;
+	struct span digits = span_of(at, num);
+	*out = (int)number_take(&digits, 9999);
+	return digits.len == 0;
 }
 
 bool http_date_parse(struct span text, int64_t *out)

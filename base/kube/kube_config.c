@@ -1,6 +1,7 @@
 #include "base/kube/kube_config.h"
 #include "base/core/check.h"
 #include "base/core/mem.h"
+#include "base/core/number.h"
 #include "base/kube/kube_config_private.h"
 #include "base/net/fd.h"
 #include <stdio.h>
@@ -28,18 +29,6 @@ enum err kube_config_read(const char *path, struct buf *out, struct why *why)
 	return fd_read_file(path, FILE_MAX, out, why);
 }
 
-bool kube_config_parse_port(const char *text, uint16_t *out)
-{
-	unsigned value = 0;
-	size_t i = 0;
-	for (; text[i] >= '0' && text[i] <= '9' && i < 5; i++)
-		value = value * 10 + (unsigned)(text[i] - '0');
-	if (i == 0 || text[i] != '\0' || value == 0 || value > UINT16_MAX)
-		return false;
-	*out = (uint16_t)value;
-	return true;
-}
-
 static void read_namespace(const char *folder, struct kube_config *config)
 {
 	_cleanup_(buf_done) struct buf text = BUF_INIT(NAMESPACE_MAX);
@@ -62,7 +51,7 @@ enum err kube_config_in_cluster(const char *folder, struct kube_config *out, str
 	if (host == NULL || host[0] == '\0')
 		return why_set(why, ERR_NOT_FOUND, "a pod of Kubernetes", "run this in a pod, or name a kubeconfig",
 			"KUBERNETES_SERVICE_HOST is not set");
-	if (port == NULL || !kube_config_parse_port(port, &config.port))
+	if (port == NULL || port_parse(span_of_str(port), &config.port) != ERR_NONE)
 		return why_set(why, ERR_MALFORMED, "a port from 1 to 65535", "see the pod's environment",
 			"KUBERNETES_SERVICE_PORT is %s", port != NULL ? port : "not set");
 	config.host = mem_strdup(host);

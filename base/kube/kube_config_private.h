@@ -4,4 +4,3 @@
 #include "base/kube/kube_config.h"
 
 enum err kube_config_read(const char *path, struct buf *out, struct why *why) _must_use_; /* at most 1 MiB */
-bool kube_config_parse_port(const char *text, uint16_t *out) _must_use_;

@@ -3,6 +3,7 @@
 #include "base/core/check.h"
 #include "base/core/clock.h"
 #include "base/core/mem.h"
+#include "base/core/number.h"
 #include "base/json/json_put.h"
 #include "base/net/fd.h"
 #include <errno.h>
@@ -32,15 +33,14 @@ static enum err bad(const struct kube_plugin *plugin, const char *got, struct wh
 		program(plugin), got);
 }
 
-static bool read_digits(const char **at, int num, int *out)
+static bool read_digits(const char **at, size_t num, int *out)
 {
-	*out = 0;
-	for (; num > 0; num--, (*at)++) {
-		if (**at < '0' || **at > '9')
-			return false;
-		*out = *out * 10 + (**at - '0');
-	}
-	return true;
+	struct span digits = span_of(*at, strnlen(*at, num));
+	if (digits.len < num)
+		return false;
+	*out = (int)number_take(&digits, 9999);
+	*at += num;
+	return digits.len == 0;
 }
 
 static bool skip(const char **at, char c)

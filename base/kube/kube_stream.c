@@ -1,6 +1,7 @@
 #include "base/kube/kube_stream.h"
 #include "base/core/check.h"
 #include "base/core/mem.h"
+#include "base/core/number.h"
 #include "base/core/version.h"
 #include "base/http/http_date.h"
 #include "base/kube/kube_client_private.h"
@@ -164,15 +165,8 @@ static enum io_result pull(void *arg, void *owner, uint8_t *to, size_t cap, size
 /* Digits only; Retry-After as a date (RFC 9110 10.2.3) is not sent by the API server. */
 static uint32_t number_of(struct span text, uint32_t max)
 {
-	uint32_t number = 0;
-	for (size_t i = 0; i < text.len; i++) {
-		if (text.ptr[i] < '0' || text.ptr[i] > '9')
-			return 0;
-		number = number * 10 + (uint32_t)(text.ptr[i] - '0');
-		if (number > max)
-			return max;
-	}
-	return number;
+	uint64_t number = number_take(&text, max);
+	return text.len == 0 ? (uint32_t)number : 0;
 }
 
 /* The file may have a newer token. */

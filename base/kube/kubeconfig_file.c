@@ -2,6 +2,7 @@
 #include "base/core/base64.h"
 #include "base/core/check.h"
 #include "base/core/mem.h"
+#include "base/core/number.h"
 #include "base/kube/kube_config_private.h"
 #include "base/kube/kube_plugin.h"
 #include "base/kube/kubeconfig_node.h"
@@ -64,7 +65,7 @@ static enum err take_server(const char *server, struct kube_config *config, stru
 		snprintf(port, sizeof(port), "%.*s", port_len < sizeof(port) ? (int)port_len : 0, rest + 1);
 		rest += port_len + 1;
 	}
-	if (len == 0 || !kube_config_parse_port(port, &config->port))
+	if (len == 0 || port_parse(span_of_str(port), &config->port) != ERR_NONE)
 		return why_set(why, ERR_MALFORMED, expected, fix, "the API server is %.128s", server);
 	if (strcmp(rest, "") != 0 && strcmp(rest, "/") != 0)
 		return why_set(why, ERR_UNSUPPORTED, "an API server without a path", "name the API server itself",

@@ -1,5 +1,6 @@
 #include "base/net/local_ports.h"
 #include "base/core/check.h"
+#include "base/core/number.h"
 
 #include "base/net/fd.h"
 
@@ -7,14 +8,11 @@
 
 static uint32_t take_number(struct span *text)
 {
-	uint32_t number = 0;
 	size_t at = 0;
 	while (at < text->len && (text->ptr[at] < '0' || text->ptr[at] > '9'))
 		at++;
-	for (; at < text->len && text->ptr[at] >= '0' && text->ptr[at] <= '9' && number <= UINT16_MAX; at++)
-		number = number * 10 + (text->ptr[at] - (uint32_t)'0');
 	*text = span_from(*text, at);
-	return number;
+	return (uint32_t)number_take(text, UINT16_MAX + 1);
 }
 
 void local_ports_init(struct local_ports *ports, uint32_t start)

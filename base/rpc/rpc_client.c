@@ -1,6 +1,7 @@
 #include "base/rpc/rpc_client.h"
 #include "base/core/check.h"
 #include "base/core/mem.h"
+#include "base/core/number.h"
 #include "base/rpc/rpc_call_private.h"
 #include "base/rpc/rpc_status.h"
 #include "base/rpc/rpc_timeout.h"
@@ -60,13 +61,9 @@ static void abandon(struct rpc_call *call, enum rpc_status status, const char *m
 
 static uint32_t read_pushback(struct span text)
 {
-	uint32_t ms = 0;
-	for (size_t i = 0; i < text.len; i++) {
-		if (text.ptr[i] < '0' || text.ptr[i] > '9' || i >= 8)
-			return 0;
-		ms = ms * 10 + (uint32_t)(text.ptr[i] - '0');
-	}
-	return ms;
+	bool is_short = text.len <= 8;
+	uint64_t ms = number_take(&text, UINT32_MAX);
+	return is_short && text.len == 0 ? (uint32_t)ms : 0;
 }
 
 static void finish_by_trailers(struct rpc_call *call, const struct h2_header *headers, size_t num_headers)

@@ -1,6 +1,7 @@
 #include "base/rpc/rpc_status.h"
 #include "base/core/check.h"
 #include "base/core/hex.h"
+#include "base/core/number.h"
 #include <stdio.h>
 
 const char *rpc_status_name(enum rpc_status status)
@@ -26,14 +27,11 @@ enum err rpc_status_why(enum rpc_status status, const char *message, const struc
 
 enum err rpc_status_parse(struct span text, enum rpc_status *out)
 {
-	if (text.len == 0 || text.len > 9)
+	if (text.len == 0 || text.len > 9) /* 1*DIGIT */
 		return ERR_MALFORMED;
-	unsigned value = 0;
-	for (size_t i = 0; i < text.len; i++) {
-		if (text.ptr[i] < '0' || text.ptr[i] > '9')
-			return ERR_MALFORMED;
-		value = value * 10 + (unsigned)(text.ptr[i] - '0');
-	}
+	uint64_t value = number_take(&text, UINT32_MAX);
+	if (text.len > 0)
+		return ERR_MALFORMED;
 	*out = value <= RPC_UNAUTHENTICATED ? (enum rpc_status)value : RPC_UNKNOWN;
 	return ERR_NONE;
 }

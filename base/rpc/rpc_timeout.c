@@ -1,5 +1,6 @@
 #include "base/rpc/rpc_timeout.h"
 #include "base/core/check.h"
+#include "base/core/number.h"
 #include <stdio.h>
 
 enum { MAX_DIGITS = 8 };
@@ -31,12 +32,10 @@ enum err rpc_timeout_parse(struct span text, uint32_t *out_ms)
 	uint64_t unit = unit_ns(text.ptr[text.len - 1]);
 	if (unit == 0)
 		return ERR_MALFORMED;
-	uint64_t value = 0;
-	for (size_t i = 0; i + 1 < text.len; i++) {
-		if (text.ptr[i] < '0' || text.ptr[i] > '9')
-			return ERR_MALFORMED;
-		value = value * 10 + (uint64_t)(text.ptr[i] - '0');
-	}
+	struct span digits = span_of(text.ptr, text.len - 1);
+	uint64_t value = number_take(&digits, UINT64_MAX);
+	if (digits.len > 0)
+		return ERR_MALFORMED;
 	if (value > UINT64_MAX / unit - 1000000) { /* 99999999H in nanoseconds exceeds 64 bits */
 		*out_ms = UINT32_MAX;
 		return ERR_NONE;
