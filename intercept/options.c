@@ -1,5 +1,6 @@
 #include "intercept/options.h"
 #include "base/core/check.h"
+#include "base/core/number.h"
 #include "base/core/service_link.h"
 #include "base/core/version.h"
 #include "base/sandbox/sandbox.h"
@@ -38,34 +39,17 @@ static bool next_item(const char **rest, char item[ITEM_MAX])
 	return true;
 }
 
-/* Decimal digits, no sign, no leading zero, min..max. */
-static bool parse_number(const char *text, unsigned min, unsigned max, unsigned *out)
-{
-	unsigned value = 0;
-	if (text[0] == '\0' || text[0] == '0' || strlen(text) > 5)
-		return false;
-	for (; *text != '\0'; text++) {
-		if (*text < '0' || *text > '9')
-			return false;
-		value = value * 10 + (unsigned)(*text - '0');
-	}
-	if (value < min || value > max)
-		return false;
-	*out = value;
-	return true;
-}
-
 /* Every item of a list is checked, so that all errors are reported at once. */
 static void take_ports(struct parser *parser, const char *name, const char *value, bool inbound, struct port_list *list)
 {
 	char item[ITEM_MAX];
-	unsigned port = 0;
+	uint16_t port;
 	while (next_item(&value, item)) {
-		if (!parse_number(item, 1, 65535, &port))
+		if (port_parse(span_of_str(item), &port) != ERR_NONE)
 			error(parser, name, "ports 1 to 65535, separated by commas", item);
 		else if (inbound && (port == RULES_OUTBOUND_PORT || port == RULES_INBOUND_PORT))
 			error(parser, name, "no port of the sidecar", item);
-		else if (list->num == RULES_MAX_GIVEN || port_list_add(list, (uint16_t)port) != ERR_NONE)
+		else if (list->num == RULES_MAX_GIVEN || port_list_add(list, port) != ERR_NONE)
 			error(parser, name, "at most 60 different ports", item);
 	}
 }
@@ -112,12 +96,13 @@ static void take_mode(struct parser *parser, const char *name, const char *value
 /* With the unit, as durations of the other programs have it, or without. */
 static void take_confirm_within(struct parser *parser, const char *name, const char *value)
 {
-	char digits[ITEM_MAX];
 	size_t len = strlen(value);
-	if (len > 1 && len < sizeof digits && value[len - 1] == 's')
+	uint64_t seconds = 0;
+	if (len > 1 && value[len - 1] == 's')
 		len--;
-	snprintf(digits, sizeof digits, "%.*s", (int)len, value);
-	if (!parse_number(digits, 1, CONFIRM_MAX_S, &parser->options->confirm_within_s))
+	if (number_parse(span_of(value, len), CONFIRM_MAX_S, &seconds) == ERR_NONE && seconds > 0)
+		parser->options->confirm_within_s = (unsigned)seconds;
+	else
 		error(parser, name, "seconds such as 60s, 1 to 3600", value);
 	parser->has_confirm_within = true;
 }

@@ -1,5 +1,6 @@
 #include "intercept/rules.h"
 #include "base/core/check.h"
+#include "base/core/number.h"
 #include "base/net/rules_proof.h"
 #include <stdio.h>
 
@@ -277,14 +278,6 @@ bool rules_guard_is_present(struct span table, const struct rules_guard *guard)
 	       memcmp(block.ptr + block.len - end_len, guard->end, end_len) == 0;
 }
 
-static uint64_t take_number(struct span *text)
-{
-	uint64_t number = 0;
-	for (; text->len > 0 && text->ptr[0] >= '0' && text->ptr[0] <= '9'; *text = span_from(*text, 1))
-		number = number * 10 + (uint64_t)(text->ptr[0] - '0');
-	return number;
-}
-
 uint64_t rules_guard_packets(struct span table, const char *chain)
 {
 	static const char key[] = "counter packets ";
@@ -292,7 +285,7 @@ uint64_t rules_guard_packets(struct span table, const char *chain)
 	uint64_t sum = 0;
 	for (; rest.len > 0; rest = find(rest, key)) {
 		rest = span_from(rest, strlen(key));
-		sum += take_number(&rest);
+		sum += number_take(&rest, UINT64_MAX);
 	}
 	return sum;
 }

@@ -1,6 +1,7 @@
 #include "sidecar/process.h"
 
 #include "base/core/check.h"
+#include "base/core/number.h"
 #include "base/net/fd.h"
 #include "base/net/own_address.h"
 #include "base/net/socket.h"
@@ -146,13 +147,10 @@ bool process_has_ipv6(void)
 unsigned process_conntrack_close_wait_s(void)
 {
 	_cleanup_(buf_done) struct buf file = BUF_INIT(16);
-	unsigned seconds = 0;
 	if (fd_read_file("/proc/sys/net/netfilter/nf_conntrack_tcp_timeout_close_wait", 15, &file, NULL) != ERR_NONE)
 		return 0;
 	struct span text = buf_span(&file);
-	for (size_t i = 0; i < text.len && text.ptr[i] >= '0' && text.ptr[i] <= '9' && seconds < 100000000; i++)
-		seconds = seconds * 10 + (text.ptr[i] - (unsigned)'0');
-	return seconds;
+	return (unsigned)number_take(&text, UINT32_MAX);
 }
 
 struct app_sources process_app_sources(void)

@@ -2,6 +2,7 @@
  * for connections. */
 #include "base/core/log.h"
 #include "base/core/mem.h"
+#include "base/core/number.h"
 #include "policy/findings.h"
 #include "policy/policy_json.h"
 #include "sidecar/report/dry_runs.h"
@@ -32,23 +33,11 @@ static struct span value_of(const char *query, const char *key)
 	return SPAN_LITERAL("");
 }
 
-static bool port_parse(struct span text, uint16_t *out)
-{
-	uint32_t port = 0;
-	for (size_t i = 0; i < text.len; i++) {
-		if (text.ptr[i] < '0' || text.ptr[i] > '9' || port > 65535)
-			return false;
-		port = port * 10 + (uint32_t)(text.ptr[i] - '0');
-	}
-	*out = (uint16_t)port;
-	return port > 0 && port <= 65535;
-}
-
 static bool asked_parse(const char *query, struct asked *out)
 {
 	struct span from = value_of(query, "from"), address = value_of(query, "address");
 	bool is_plaintext = span_eq(from, SPAN_LITERAL("plaintext"));
-	if (!port_parse(value_of(query, "port"), &out->port))
+	if (port_parse(value_of(query, "port"), &out->port) != ERR_NONE)
 		return false;
 	if (address.len > 0 && ip_addr_parse(address, &out->source.ip) != ERR_NONE)
 		return false;

@@ -1,4 +1,5 @@
 /* Before an install: the server, permissions, other meshes. */
+#include "base/core/number.h"
 #include "cli/cluster/checks.h"
 #include "cli/cluster/selector.h"
 #include <ctype.h>
@@ -20,10 +21,8 @@ bool checks_is_labeled(const json_t *namespace_)
 /* "29+" of some providers is 29. */
 static unsigned number_of(const char *text)
 {
-	unsigned number = 0;
-	for (size_t i = 0; i < 6 && isdigit((unsigned char)text[i]); i++)
-		number = number * 10 + (unsigned)(text[i] - '0');
-	return number;
+	struct span rest = span_of_str(text);
+	return (unsigned)number_take(&rest, 999999);
 }
 
 void check_server_version(struct findings *findings, const json_t *version)

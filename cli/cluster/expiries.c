@@ -1,5 +1,6 @@
 #include "cli/cluster/expiries.h"
 #include "base/core/mem.h"
+#include "base/core/number.h"
 #include "base/settings/settings.h"
 #include "certs/expiry.h"
 #include "cli/show.h"
@@ -33,12 +34,10 @@ bool expiries_is_ending(const char *kind, int64_t from_s, int64_t to_s, int64_t 
 /* The number behind "} " of a row; 0: none. */
 static int64_t value_of(const char *labels_end)
 {
-	int64_t value = 0;
 	if (labels_end[0] != '}' || labels_end[1] != ' ')
 		return 0;
-	for (size_t i = 2; labels_end[i] >= '0' && labels_end[i] <= '9' && i < 2 + DIGITS_MAX; i++)
-		value = value * 10 + (labels_end[i] - '0');
-	return value;
+	struct span rest = span_of(labels_end + 2, strnlen(labels_end + 2, DIGITS_MAX));
+	return (int64_t)number_take(&rest, INT64_MAX);
 }
 
 /* The start of the certificate with these labels; 0: not known. */

@@ -1,4 +1,5 @@
 #include "cli/cluster/json_patch.h"
+#include "base/core/number.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -29,11 +30,9 @@ static const char *next_token(const char *at, char out[TOKEN_MAX])
 
 static bool index_of(const char *token, size_t *out)
 {
-	size_t len = strlen(token), number = 0;
-	if (len == 0 || len > 6 || strspn(token, "0123456789") != len)
+	uint64_t number;
+	if (number_parse(span_of_str(token), 999999, &number) != ERR_NONE) /* RFC 6901 4: no leading zero */
 		return false;
-	for (size_t i = 0; i < len; i++)
-		number = number * 10 + (size_t)(token[i] - '0');
 	*out = number;
 	return true;
 }

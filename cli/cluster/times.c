@@ -1,4 +1,5 @@
 #include "cli/cluster/times.h"
+#include "base/core/number.h"
 #include "certs/describe.h"
 #include "certs/pem.h"
 #include "cli/show.h"
@@ -14,9 +15,8 @@ static bool read_metric(const char *metrics, const char *name, int64_t *out)
 	size_t len = strlen(name);
 	for (const char *at = metrics; at != NULL && *at != '\0';) {
 		if (strncmp(at, name, len) == 0 && at[len] == ' ') {
-			*out = 0;
-			for (size_t i = len + 1; at[i] >= '0' && at[i] <= '9' && i <= len + DIGITS_MAX; i++)
-				*out = *out * 10 + (at[i] - '0');
+			struct span rest = span_of(at + len + 1, strnlen(at + len + 1, DIGITS_MAX));
+			*out = (int64_t)number_take(&rest, INT64_MAX);
 			return *out > 0;
 		}
 		at = strchr(at, '\n');

@@ -1,6 +1,7 @@
 /* The user's annotations: known ones are checked, unknown ones are warned of with the nearest known name. */
 #include "base/core/addr.h"
 #include "base/core/fixed_ports.h"
+#include "base/core/number.h"
 #include "control/kube/inject_private.h"
 #include <stdio.h>
 #include <string.h>
@@ -55,20 +56,15 @@ static bool is_one_of(const char *value, const char *const *words)
 	return false;
 }
 
-static bool is_decimal(const char *text, unsigned max_digits, unsigned long most)
+static bool is_number(const char *text, uint64_t most)
 {
-	unsigned long value = 0;
-	size_t len = strlen(text);
-	if (len == 0 || len > max_digits || strspn(text, "0123456789") != len || (len > 1 && text[0] == '0'))
-		return false;
-	for (; *text != '\0'; text++)
-		value = value * 10 + (unsigned long)(*text - '0');
-	return value >= 1 && value <= most;
+	uint64_t value;
+	return number_parse(span_of_str(text), most, &value) == ERR_NONE && value >= 1;
 }
 
 static bool is_port(const char *item)
 {
-	return is_decimal(item, 5, 65535) && strcmp(item, FIXED_TEXT(FIXED_PORT_OUTBOUND)) != 0 &&
+	return is_number(item, 65535) && strcmp(item, FIXED_TEXT(FIXED_PORT_OUTBOUND)) != 0 &&
 	       strcmp(item, FIXED_TEXT(FIXED_PORT_INBOUND)) != 0;
 }
 
@@ -110,9 +106,9 @@ static bool is_duration(const char *value)
 	digits[len] = '\0';
 	if (strcmp(value, "0s") == 0)
 		return true;
-	return strcmp(value + len, "s") == 0   ? is_decimal(digits, 5, 86400)
-	       : strcmp(value + len, "m") == 0 ? is_decimal(digits, 4, 1440)
-	       : strcmp(value + len, "h") == 0 ? is_decimal(digits, 2, 24)
+	return strcmp(value + len, "s") == 0   ? is_number(digits, 86400)
+	       : strcmp(value + len, "m") == 0 ? is_number(digits, 1440)
+	       : strcmp(value + len, "h") == 0 ? is_number(digits, 24)
 					       : false;
 }
 
@@ -120,7 +116,7 @@ static bool is_duration(const char *value)
 static bool is_access_log(const char *value)
 {
 	static const char *const words[] = {"off", "failures", "all", NULL};
-	return is_one_of(value, words) || (strncmp(value, "1/", 2) == 0 && is_decimal(value + 2, 7, 1000000));
+	return is_one_of(value, words) || (strncmp(value, "1/", 2) == 0 && is_number(value + 2, 1000000));
 }
 
 /* A quantity of the Kubernetes API above zero, without an exponent: digits, perhaps a fraction, perhaps a suffix. */
@@ -165,7 +161,7 @@ static bool is_host_port(const char *value)
 			break;
 		at++;
 	}
-	return at - value <= HOST_NAME_BYTES && *at == ':' && is_decimal(at + 1, 5, 65535);
+	return at - value <= HOST_NAME_BYTES && *at == ':' && is_number(at + 1, 65535);
 }
 
 struct rule {
@@ -212,7 +208,7 @@ static bool is_good(enum want_kind kind, const char *value)
 	case WANT_LOG_LEVEL:
 		return is_one_of(value, rules[kind].words);
 	case WANT_NUMBER:
-		return is_decimal(value, 8, 10000000);
+		return is_number(value, 10000000);
 	case WANT_PORTS:
 		return is_list_of(value, is_port);
 	case WANT_NETWORKS:

@@ -3,6 +3,7 @@
  * container). */
 #include "base/core/fixed_ports.h"
 #include "base/core/hex.h"
+#include "base/core/number.h"
 #include "control/kube/inject_private.h"
 #include <string.h>
 
@@ -40,12 +41,10 @@ static enum err put_word(struct buf *out, const char *before, const char *word)
 	return ERR_NONE;
 }
 
-static int number_of(const char *text)
+static int port_of_text(const char *text)
 {
-	int number = 0;
-	for (; *text >= '0' && *text <= '9' && number <= PORT_MAX; text++)
-		number = number * 10 + (*text - '0');
-	return *text == '\0' && number <= PORT_MAX ? number : 0;
+	uint16_t port;
+	return port_parse(span_of_str(text), &port) == ERR_NONE ? port : 0;
 }
 
 /* As kubelet does: a name among the container's ports, else digits. 0: neither. */
@@ -62,7 +61,7 @@ static int resolve_port(const struct inject_container *at, const json_t *port)
 		if (strcmp(inject_text(item, "name"), name) == 0)
 			return (int)json_integer_value(json_object_get(item, "containerPort"));
 	}
-	return number_of(name);
+	return port_of_text(name);
 }
 
 static enum err put_headers(struct buf *out, const json_t *http)

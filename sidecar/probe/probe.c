@@ -1,6 +1,7 @@
 #include "sidecar/probe/probe.h"
 #include "base/core/check.h"
 #include "base/core/mem.h"
+#include "base/core/number.h"
 #include "base/net/fd.h"
 #include "base/net/socket.h"
 #include "base/rpc/rpc_client.h"
@@ -71,13 +72,10 @@ static unsigned status_of(const char *line, size_t len)
 		return memcmp(line, "HTTP/1.", len < 7 ? len : 7) == 0 ? 0 : 1;
 	if (memcmp(line, "HTTP/1.", 7) != 0 || line[8] != ' ')
 		return 1;
-	unsigned status = 0;
-	for (size_t i = 9; i < 12; i++) {
-		if (line[i] < '0' || line[i] > '9')
-			return 1;
-		status = status * 10 + (unsigned)(line[i] - '0');
-	}
-	return status < 100 ? 1 : status;
+	uint64_t status;
+	if (number_parse(span_of(line + 9, 3), 999, &status) != ERR_NONE || status < 100)
+		return 1;
+	return (unsigned)status;
 }
 
 static void judge_http(struct probe *probe, unsigned status)

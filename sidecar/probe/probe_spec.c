@@ -1,6 +1,7 @@
 #include "sidecar/probe/probe_spec.h"
 #include "base/core/hex.h"
 #include "base/core/mem.h"
+#include "base/core/number.h"
 #include <string.h>
 #include <strings.h>
 
@@ -44,17 +45,6 @@ static bool decode(char *text)
 	return true;
 }
 
-static bool parse_port(const char *text, uint16_t *out)
-{
-	unsigned port = 0;
-	for (; *text >= '0' && *text <= '9' && port <= 65535; text++)
-		port = port * 10 + (unsigned)(*text - '0');
-	if (*text != '\0' || port == 0 || port > 65535)
-		return false;
-	*out = (uint16_t)port;
-	return true;
-}
-
 static bool name_is_good(const char *name)
 {
 	const char *slash = strchr(name, '/');
@@ -83,12 +73,10 @@ static bool put_header(struct probe_spec *spec, const char *text)
 
 static bool put_timeout(struct probe_spec *spec, const char *text)
 {
-	unsigned seconds = 0;
-	for (; *text >= '0' && *text <= '9' && seconds <= PROBE_TIMEOUT_MAX_S; text++)
-		seconds = seconds * 10 + (unsigned)(*text - '0');
-	if (*text != '\0' || seconds == 0 || seconds > PROBE_TIMEOUT_MAX_S)
+	uint64_t seconds;
+	if (number_parse(span_of_str(text), PROBE_TIMEOUT_MAX_S, &seconds) != ERR_NONE || seconds == 0)
 		return false;
-	spec->timeout_s = seconds;
+	spec->timeout_s = (unsigned)seconds;
 	return true;
 }
 
@@ -135,7 +123,7 @@ static enum err parse(const char *text, struct probe_spec *spec, struct why *why
 		return malformed(why, text, "has no name such as app/readiness");
 	if (kind == NULL || !parse_kind(kind, &spec->kind))
 		return malformed(why, text, "is neither http nor tcp nor grpc");
-	if (port == NULL || !parse_port(port, &spec->port))
+	if (port == NULL || port_parse(span_of_str(port), &spec->port) != ERR_NONE)
 		return malformed(why, text, "has no port from 1 to 65535");
 	if (spec->kind == PROBE_HTTP)
 		spec->path = take_field(&rest);

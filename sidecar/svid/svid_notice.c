@@ -2,6 +2,7 @@
 
 #include "base/core/log.h"
 #include "base/core/mem.h"
+#include "base/core/number.h"
 #include "base/net/fd.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -54,17 +55,14 @@ int svid_signal_parse(const char *name)
 
 enum err svid_pid_parse(struct span text, int *out)
 {
-	int pid = 0;
+	uint64_t pid = number_take(&text, PID_MAX + 1);
 	size_t at = 0;
-	for (; at < text.len && text.ptr[at] >= '0' && text.ptr[at] <= '9' && pid <= PID_MAX; at++)
-		pid = 10 * pid + (text.ptr[at] - '0');
-	size_t num_digits = at;
 	while (at < text.len && (text.ptr[at] == '\n' || text.ptr[at] == ' '))
 		at++;
 	/* 0 and -1 are groups of processes, 1 is init. */
-	if (num_digits == 0 || at != text.len || pid <= 1 || pid > PID_MAX)
+	if (at != text.len || pid <= 1 || pid > PID_MAX)
 		return ERR_MALFORMED;
-	*out = pid;
+	*out = (int)pid;
 	return ERR_NONE;
 }
 

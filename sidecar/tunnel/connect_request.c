@@ -1,6 +1,7 @@
 #include "sidecar/tunnel/connect_request.h"
 #include "base/core/check.h"
 #include "base/core/escape.h"
+#include "base/core/number.h"
 #include <string.h>
 
 static const char forwarded_open[] = "for=\"";
@@ -75,15 +76,10 @@ enum err connect_request_parse(
 
 static unsigned parse_status(struct span text)
 {
-	unsigned status = 0;
-	if (text.len != 3)
+	uint64_t status;
+	if (text.len != 3 || number_parse(text, 999, &status) != ERR_NONE)
 		return 0;
-	for (size_t i = 0; i < 3; i++) {
-		if (text.ptr[i] < '0' || text.ptr[i] > '9')
-			return 0;
-		status = status * 10 + (unsigned)(text.ptr[i] - '0');
-	}
-	return status >= 100 ? status : 0; /* RFC 9110 15: three digits, the first from 1 */
+	return status >= 100 ? (unsigned)status : 0; /* RFC 9110 15: three digits, the first from 1 */
 }
 
 void connect_answer_parse(const struct h2_header *headers, size_t num_headers, struct connect_answer *out)

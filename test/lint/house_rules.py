@@ -91,6 +91,13 @@ def fixed_numbers_stand_in_one_header():
                 lambda name: name in TESTS or name in ("base/core/fixed_ports.h", "base/net/source_mark.h", "intercept/source_route.c"))
 
 
+def numbers_are_parsed_in_one_file():
+    """Twenty-five parsers of decimal numbers gave different answers to leading zeros and large numbers. The stamps of Kubernetes
+    are 14 digits with others between them."""
+    return grep(CODE, r"\* *10 *\+ *\(|\b10 *\* *\w+ *\+ *\(",
+                lambda name: name in TESTS or name in ("base/core/number.c", "control/kube/objects.c", "control/kube/policy_set.c"))
+
+
 INCLUDED_IN = {
     "ev.h": ("base/core/",),
     "openssl/": ("base/tls/", "certs/", "control/issue/"),
@@ -797,6 +804,7 @@ RULES = [
     headers_are_guarded,
     json_is_written_in_one_file,
     fixed_numbers_stand_in_one_header,
+    numbers_are_parsed_in_one_file,
     metrics_are_set,
     *map(of_dead_code, dead_code.RULES),
     tests_stay_on_their_own_addresses,
