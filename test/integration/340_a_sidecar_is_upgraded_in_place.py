@@ -14,6 +14,9 @@ from handfast_harness.load import Load
 from handfast_harness.process import is_running
 
 
+DEADLINE_S = 120
+
+
 def arrange(story):
     story.mesh = Mesh(story, leaf_ttl="1h")
     story.own(StreamServer(story, story.mesh.server, 9000, "echo"))
