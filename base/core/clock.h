@@ -1,7 +1,7 @@
 /* Time, injected so that tests control it. Three clocks, never mixed:
  * - monotonic milliseconds (CLOCK_MONOTONIC) for deadlines;
  * - boottime milliseconds (CLOCK_BOOTTIME) to carry time across suspend;
- * - wall time in seconds since 1970 (UTC) for certificates. */
+ * - wall time since 1970 (UTC), in milliseconds (_ms) or seconds (_s), for certificates. */
 #pragma once
 
 #include <stdbool.h>

@@ -1,4 +1,4 @@
-/* The log: one line per event on stderr, JSON or plain text. Its level, format and output are the only global state.
+/* The log: one line per event on stderr, JSON or plain text. Its level, format, output and tap are global state.
  * A reader that stops never blocks the writer: see base/core/line_out.h. Untrusted values are escaped here; callers
  * pass them raw. Secrets must not be passed. */
 #pragma once

@@ -1,5 +1,6 @@
 /* One HTTP/2 connection (RFC 9113), client or server, as a state machine without I/O and clock: bytes in, bytes out.
- * The only folder that calls nghttp2. Users: tunnels (many CONNECT streams, bulk) and gRPC.
+ * The only folder that calls nghttp2. Users: tunnels (many CONNECT streams, bulk), and base/rpc/h2_link.h for gRPC and
+ * Kubernetes.
  *
  * Sent data is pulled: when the peer's windows allow, h2_session_produce() calls `pull` for each ready stream, which
  * writes into the output. Received data is pushed to on_data; the bytes are borrowed during the call. Credit for
