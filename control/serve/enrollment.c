@@ -15,7 +15,7 @@ struct enrollment {
 	struct ip_addr source;
 	bool has_asked; /* one message per call */
 	bool must_be_known;
-	bool opens_streams_here;
+	bool takes_lists, opens_streams_here;
 };
 
 static void end_early(struct enrollment *enrollment, enum control_metric metric, const char *message)
@@ -64,7 +64,7 @@ static enum err answer(struct enrollment *enrollment, const struct granted *gran
 {
 	struct serve *serve = enrollment->serve;
 	_cleanup_(buf_done) struct buf message = BUF_INIT(MESSAGE_OUT_MAX);
-	struct svid_down svid = {granted->chain, granted->num_chain, NULL, false};
+	struct svid_down svid = {granted->chain, granted->num_chain, NULL, enrollment->takes_lists, false};
 	if (enrollment->opens_streams_here)
 		svid.streams_here = connections_on_attested(serve, enrollment->peer, granted);
 	RETURN_IF_ERR(attest_down_encode(serve->options.trust, &svid, serve_now_ms(serve), &message));
@@ -129,6 +129,7 @@ static enum err ask(struct enrollment *enrollment, struct span message, struct w
 	}
 	RETURN_IF_ERR(serve_exported(enrollment->peer, up.request.csr, up.request.exported));
 	CHECK(enrollment->grant == NULL);
+	enrollment->takes_lists = up.takes_lists;
 	enrollment->opens_streams_here = up.opens_streams_here;
 	up.request.source = enrollment->source;
 	up.request.unix_fd = rpc_peer_fd(enrollment->peer);

@@ -27,26 +27,6 @@ void identity_stream_send(struct identity_stream *stream, enum err err, const st
 		identity_stream_end(stream, RPC_RESOURCE_EXHAUSTED, "messages are not read", 1000);
 }
 
-static void send_trust(struct identity_stream *stream)
-{
-	const struct serve *serve = stream->serve;
-	_cleanup_(buf_done) struct buf message = BUF_INIT(MESSAGE_OUT_MAX);
-	enum err err = identity_trust_encode(
-		serve->options.trust, serve->options.report_each_s, serve_now_ms(serve), &message);
-	identity_stream_send(stream, err, &message);
-}
-
-/* Encoded once: with many bans it is large. */
-void identity_push_trust(struct serve *serve)
-{
-	_cleanup_(buf_done) struct buf message = BUF_INIT(MESSAGE_OUT_MAX);
-	enum err err = identity_trust_encode(
-		serve->options.trust, serve->options.report_each_s, serve_now_ms(serve), &message);
-	LIST_EACH_REMOVABLE(&serve->identity_streams, struct identity_stream, stream, link) {
-		identity_stream_send(stream, err, &message);
-	}
-}
-
 /* Spread over the time that the signer needs for all of them. */
 static void send_slot(struct identity_stream *stream)
 {
@@ -54,7 +34,7 @@ static void send_slot(struct identity_stream *stream)
 	const struct rotation_state *rotation = rotation_state_of(serve->options.rotation);
 	_cleanup_(buf_done) struct buf message = BUF_INIT(256);
 	uint32_t within_ms = SLOT_MIN_MS + serve->num_streams * SERVE_RENEWAL_MS;
-	if (rotation->phase != ROTATION_REISSUING ||
+	if (!stream->has_hello || rotation->phase != ROTATION_REISSUING ||
 		memcmp(stream->sidecar->root_tag, rotation->active, ROTATION_TAG_LEN) == 0)
 		return;
 	enum err err = identity_slot_encode(within_ms, serve_now_ms(serve), &message);
@@ -79,10 +59,7 @@ void identity_start(void *arg, struct rpc_call *call, struct rpc_peer *peer)
 	list_push_front(&serve->identity_streams, &stream->link);
 	serve->num_streams++;
 	rpc_call_set_arg(call, stream);
-	if (send_away_stream(stream))
-		return;
-	send_trust(stream);
-	send_slot(stream);
+	(void)send_away_stream(stream);
 }
 
 /* --- renewal --- */
@@ -118,8 +95,8 @@ static void hand_over(struct identity_stream *stream, uint64_t request_id, const
 	_cleanup_(buf_done) struct buf message = BUF_INIT(MESSAGE_OUT_MAX);
 	struct trust *trust = stream->serve->options.trust;
 	struct epoch now = trust_epoch(trust);
-	struct svid_down svid = {
-		granted->chain, granted->num_chain, epoch_eq(&stream->acked, &now) ? NULL : trust, false};
+	struct svid_down svid = {granted->chain, granted->num_chain, epoch_eq(&stream->acked, &now) ? NULL : trust,
+		stream->takes_lists, false};
 	serve_count(stream->serve, CONTROL_RENEWED);
 	serve_count(stream->serve, CONTROL_SVIDS);
 	stream->serve->num_issued++;
@@ -174,6 +151,14 @@ static enum err renew(struct identity_stream *stream, struct identity_up *up, st
 
 /* --- messages --- */
 
+/* Which trust state it gets depends on its hello. */
+static void begin(struct identity_stream *stream)
+{
+	stream->has_hello = true;
+	identity_stream_send_trust(stream);
+	send_slot(stream);
+}
+
 /* Again whenever the sidecar begins to drain, and when its health changes: what it reports is of its own row alone. */
 static enum err hello(struct identity_stream *stream, const struct identity_up *up, struct why *why)
 {
@@ -184,13 +169,15 @@ static enum err hello(struct identity_stream *stream, const struct identity_up *
 	for (size_t i = 0; i < up->num_addresses && !stream->has_hello; i++)
 		if (registry_note_address(stream->serve->options.registry, &stream->sidecar->id, &up->addresses[i]))
 			serve_count(stream->serve, CONTROL_OUTSIDE_MESH);
-	stream->has_hello = true;
 	stream->proves_claims = up->proves_claims;
+	stream->takes_lists = up->takes_lists;
 	stream->health = up->health;
 	CHECK(up->release.len < sizeof stream->release); /* identity_up_parse() cuts it */
 	if (up->release.len > 0)
 		memcpy(stream->release, up->release.ptr, up->release.len);
 	stream->release[up->release.len] = 0;
+	if (!stream->has_hello)
+		begin(stream);
 	return claims_set_hello(stream, up->zone, up->is_draining, why);
 }
 

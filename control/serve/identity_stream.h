@@ -10,7 +10,7 @@ struct identity_stream {
 	struct serve *serve;
 	struct rpc_call *call; /* NULL: closed */
 	struct sidecar *sidecar;
-	bool has_hello, proves_claims;
+	bool has_hello, proves_claims, takes_lists;
 	/* claims.c */
 	bool holds_address, is_draining;
 	uint32_t zone;                     /* of the sidecar; 0: none */
@@ -33,6 +33,9 @@ struct identity_stream {
 };
 /* err: of encoding the message. A stream that cannot take it is ended. */
 void identity_stream_send(struct identity_stream *stream, enum err err, const struct buf *message);
+
+/* identity_trust.c. Once it has its hello. */
+void identity_stream_send_trust(struct identity_stream *stream);
 
 void identity_stream_end(
 	struct identity_stream *stream, enum rpc_status status, const char *message, uint32_t retry_ms);

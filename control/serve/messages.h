@@ -13,6 +13,7 @@ struct attest_up { /* AttestRequest; spans live in the arena */
 	struct attest_request request; /* the caller fills exported and source, which are of the connection */
 	uint32_t protocol_version;
 	struct span release;
+	bool takes_lists;        /* as in identity_up */
 	bool opens_streams_here; /* on the connection of its attestation */
 };
 enum err attest_up_parse(struct span bytes, struct attest_up *out, struct why *why) _must_use_;
@@ -34,6 +35,7 @@ struct identity_up { /* IdentityUp; spans live in the arena */
 	struct ip_addr addresses[2];  /* hello; of the sidecar's host */
 	size_t num_addresses;
 	bool proves_claims;                 /* hello */
+	bool takes_lists;                   /* hello; a revocation list refuses what it names, and nothing else */
 	struct span attestation_key, proof; /* claim; empty: none */
 	uint64_t request_id;                /* renew */
 	struct attest_request renew;        /* renew; as above */
@@ -66,13 +68,15 @@ struct svid_down {
 	const struct span *chain;
 	size_t num_chain;
 	const struct trust *trust; /* NULL: the receiver has it */
+	bool takes_lists;          /* the receiver */
 	bool streams_here;         /* to an attestation: its connection has the identity now */
 };
 enum err attest_down_encode(
 	const struct trust *trust, const struct svid_down *svid, int64_t now_ms, struct buf *out) _must_use_;
-/* report_each_s: the sidecars report whom they talk to; 0: they do not. */
-enum err identity_trust_encode(
-	const struct trust *trust, uint32_t report_each_s, int64_t now_ms, struct buf *out) _must_use_;
+/* takes_lists: of the receivers; others get no revocation list. report_each_s: the sidecars report whom they talk to;
+ * 0: they do not. */
+enum err identity_trust_encode(const struct trust *trust, bool takes_lists, uint32_t report_each_s, int64_t now_ms,
+	struct buf *out) _must_use_;
 /* svid NULL: refused, for the reason in why. */
 enum err identity_renewed_encode(uint64_t request_id, const struct svid_down *svid, const char *refused_reason,
 	uint32_t retry_after_ms, int64_t now_ms, struct buf *out) _must_use_;

@@ -133,7 +133,7 @@ static void fill_partners(const struct bundle_set *bundles, struct trust_message
 	}
 }
 
-static void fill_trust(const struct trust *trust, struct trust_message *out)
+static void fill_trust(const struct trust *trust, bool takes_lists, struct trust_message *out)
 {
 	struct epoch epoch = trust_epoch(trust);
 	handfast__v1__trust_state__init(&out->state);
@@ -151,7 +151,8 @@ static void fill_trust(const struct trust *trust, struct trust_message *out)
 	out->bundle.n_retired_roots = roots->num_retired;
 	const struct bundle_set *bundles = trust_bundles(trust);
 	struct span domain = span_of_str(trust_domain_of(trust)->name);
-	fill_lists(bundles, domain, out);
+	if (takes_lists)
+		fill_lists(bundles, domain, out);
 	fill_jwt_keys(bundles, domain, &out->bundle, out->jwt_keys);
 	out->bundles[0] = &out->bundle;
 	const struct bootstrap_pins *pins = trust_pins(trust);
@@ -191,7 +192,7 @@ enum err attest_down_encode(const struct trust *trust, const struct svid_down *s
 	Handfast__V1__AttestResponse message = HANDFAST__V1__ATTEST_RESPONSE__INIT;
 	_cleanup_(trust_message_done) struct trust_message state = {0};
 	struct svid_message chain = {0};
-	fill_trust(trust, &state);
+	fill_trust(trust, svid->takes_lists, &state);
 	fill_svid(svid, &chain);
 	message.svid = &chain.svid;
 	message.trust = &state.state;
@@ -200,11 +201,12 @@ enum err attest_down_encode(const struct trust *trust, const struct svid_down *s
 	return pb_pack(&message.base, out);
 }
 
-enum err identity_trust_encode(const struct trust *trust, uint32_t report_each_s, int64_t now_ms, struct buf *out)
+enum err identity_trust_encode(
+	const struct trust *trust, bool takes_lists, uint32_t report_each_s, int64_t now_ms, struct buf *out)
 {
 	Handfast__V1__IdentityDown message = HANDFAST__V1__IDENTITY_DOWN__INIT;
 	_cleanup_(trust_message_done) struct trust_message state = {0};
-	fill_trust(trust, &state);
+	fill_trust(trust, takes_lists, &state);
 	message.server_time_ms = now_ms;
 	message.report_each_s = report_each_s;
 	message.kind_case = HANDFAST__V1__IDENTITY_DOWN__KIND_TRUST;
@@ -224,7 +226,7 @@ enum err identity_renewed_encode(uint64_t request_id, const struct svid_down *sv
 		fill_svid(svid, &chain);
 		renewed.svid = &chain.svid;
 		if (svid->trust != NULL) {
-			fill_trust(svid->trust, &state);
+			fill_trust(svid->trust, svid->takes_lists, &state);
 			renewed.trust = &state.state;
 		}
 	} else {

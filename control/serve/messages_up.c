@@ -53,6 +53,13 @@ static bool has_feature(const Handfast__V1__Hello *hello, struct span wanted)
 	return false;
 }
 
+/* No feature is about revocation lists: release 0.1, which demands a fresh list of every authority of a chain once it
+ * has any, is known by what it lacks (decision 118). */
+static bool takes_lists(const Handfast__V1__Hello *hello)
+{
+	return has_feature(hello, SPAN_LITERAL(FEATURE_CLAIM_PROOF));
+}
+
 static void read_hello(const Handfast__V1__Hello *hello, uint32_t *out_version, struct span *out_release)
 {
 	if (hello == NULL)
@@ -72,6 +79,7 @@ enum err attest_up_parse(struct span bytes, struct attest_up *out, struct why *w
 	read_hello(message->hello, &up.protocol_version, &up.release);
 	read_attestation(message->attestation_data, &up.request);
 	up.request.proves_claims = has_feature(message->hello, SPAN_LITERAL(FEATURE_CLAIM_PROOF));
+	up.takes_lists = takes_lists(message->hello);
 	up.opens_streams_here = has_feature(message->hello, SPAN_LITERAL(FEATURE_ATTESTED_STREAMS));
 	up.request.attestation_key = pb_span(message->attestation_key);
 	up.request.csr = pb_span(message->csr);
@@ -128,6 +136,7 @@ static enum err read_identity(const Handfast__V1__IdentityUp *message, struct id
 		if (message->health != NULL)
 			up->health = (struct sidecar_health){true, message->health->ready, message->health->conditions};
 		up->proves_claims = has_feature(message->hello, SPAN_LITERAL(FEATURE_CLAIM_PROOF));
+		up->takes_lists = takes_lists(message->hello);
 		read_hello(message->hello, &up->protocol_version, &up->release);
 		return read_addresses(message, up, why);
 	case HANDFAST__V1__IDENTITY_UP__KIND_RENEW:

@@ -5,7 +5,8 @@
 #include "control/issue/signer.h"
 #include "control/registry/revocations.h"
 #include "control/serve/serve_private.h"
-#include "control/serve/test_serve.h"
+#include "control/serve/test_client.h"
+#include "proto/handfast/v1/enrollment.pb-c.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -174,6 +175,70 @@ static void D43_more_serials_than_fit_are_reported(void **state)
 	assert_int_equal(look(world).num, 2);
 }
 
+/* Of the last message: its trust state's, or that of the renewal in it. */
+static size_t num_sent(struct world *world)
+{
+	_cleanup_(pb_arena_freep) struct pb_arena *arena = NULL;
+	const Handfast__V1__IdentityDown *down = world_read_answer(world, &arena);
+	bool is_renewal = down->kind_case == HANDFAST__V1__IDENTITY_DOWN__KIND_RENEWED;
+	const Handfast__V1__TrustState *state = is_renewal ? down->renewed->trust : down->trust;
+	assert_non_null(state);
+	assert_int_equal(state->epoch->counter, trust_epoch(world->trust).counter);
+	assert_int_equal(state->n_bundles, 1);
+	return state->bundles[0]->n_crls;
+}
+
+static size_t num_after_renewal(struct world *world, struct rpc_call *stream)
+{
+	world_replace_key(&world->leaf_key);
+	assert_true(world_renew(world, stream));
+	return num_sent(world);
+}
+
+/* Its verifier demands a list of every authority once it has any, and refuses what a new intermediate has issued. Its
+ * hello has no feature. */
+static void release_0_1_gets_no_lists(void **state)
+{
+	struct world *world = *state;
+	world_enroll(world);
+	world_connect(world);
+	struct rpc_call *old = world_open_stream(world);
+	world_wait_for_messages(world, 1);
+	wait_for_lists(world, 2);
+	unsigned num = world->num_messages;
+	withdraw(world, span_of("\x44", 1));
+	world_wait_for_messages(world, num + 1);
+	assert_int_equal(num_sent(world), 0);
+	assert_int_equal(num_after_renewal(world, old), 0);
+	struct rpc_call *new = world_call(world, "/handfast.v1.Identity/Stream",
+		SPAN_LITERAL("\x0a\x0f\x08\x01\x12\x0b"
+			     "claim-proof"));
+	world_wait_for_messages(world, 1);
+	assert_int_equal(num_sent(world), 2);
+	assert_int_equal(num_after_renewal(world, new), 2);
+}
+
+static void release_0_1_gets_no_lists_when_it_attests(void **state)
+{
+	struct world *world = *state;
+	wait_for_lists(world, 2);
+	for (int i = 0; i < 2; i++) {
+		_cleanup_(pb_arena_freep) struct pb_arena *arena = NULL;
+		ProtobufCMessage *unpacked;
+		world->proves_claims = i == 1;
+		world_make_token(world);
+		world_connect(world);
+		world_attest(world, true);
+		assert_int_equal(world->status, RPC_OK);
+		assert_int_equal(pb_unpack(&handfast__v1__attest_response__descriptor, buf_span(&world->answer), &arena,
+					 &unpacked, NULL),
+			ERR_NONE);
+		const Handfast__V1__AttestResponse *answer = (const Handfast__V1__AttestResponse *)unpacked;
+		assert_int_equal(answer->trust->bundles[0]->n_crls, i == 1 ? 2 : 0);
+		world_replace_key(&world->leaf_key);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	if (argc > 1 && strcmp(argv[1], SIGNER_COMMAND) == 0)
@@ -184,6 +249,8 @@ int main(int argc, char **argv)
 		LISTS_TEST(D43_an_authority_that_is_revoked_has_no_list),
 		LISTS_TEST(D43_lists_do_not_grow_without_bound_and_it_is_reported),
 		LISTS_TEST(D43_more_serials_than_fit_are_reported),
+		LISTS_TEST(release_0_1_gets_no_lists),
+		LISTS_TEST(release_0_1_gets_no_lists_when_it_attests),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -88,14 +88,16 @@ def _messages(data):
 
 
 class Result:
-    """status: gRPC's number or the end of the session; message: grpc-message; chain: certificates, leaf first."""
+    """status: gRPC's number or the end of the session; message: grpc-message; chain: certificates, leaf first; trust: the
+    TrustState, as it came."""
 
     def __init__(self, stream):
         self.status = stream.headers.get("grpc-status", stream.ended)
         self.message = stream.headers.get("grpc-message", "")
         self.chain = []
         if self.status == "0":
-            svid = dict(fields(stream.data[5:]))[1]
+            answer = dict(fields(stream.data[5:]))
+            svid, self.trust = answer[1], answer[2]
             self.chain = [x509.load_der_x509_certificate(der) for _, der in fields(svid)]
 
     def ids(self):
@@ -140,10 +142,11 @@ class Enrollment:
             raise Refused("%s %s" % (stream.ended, stream.headers))
         return fields(find(stream)[0])
 
-    def attest(self, token=None, key=None, uris=(), signer=None, leaf_key=None, kubernetes=None, attestation=None):
+    def attest(self, token=None, key=None, uris=(), signer=None, leaf_key=None, kubernetes=None, attestation=None,
+               features=()):
         """Attests with a join token, with a projected Kubernetes token (bytes), or with the attestation key alone.
         signer: the key of the proof, if it is another one. leaf_key: of the certificate. attestation: makes other attestation
-        data of what the connection exports and the attestation key."""
+        data of what the connection exports and the attestation key. features: of the hello."""
         key = key or new_key()
         csr = make_csr(leaf_key or new_key(), uris)
         exported = self.client.tls.export(b"EXPORTER-handfast-attest", hashlib.sha256(csr).digest())
@@ -154,7 +157,7 @@ class Enrollment:
         spki = key.public_key().public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
         if attestation is not None:
             data = attestation(exported, spki)
-        hello = field(1, 1) + field(3, b"peer")
+        hello = field(1, 1) + b"".join(field(2, feature) for feature in features) + field(3, b"peer")
         message = field(1, hello) + field(2, data) + field(3, spki) + field(4, csr) + field(5, proof)
         return Result(self.call("/handfast.v1.Enrollment/Attest", message))
 
