@@ -78,6 +78,8 @@ struct status_svid_holder {
 	struct span serial;
 	struct epoch acked;
 	const char *release;
+	/* Of the stream that release, acked, is_draining and health are of; 0: none has been seen. Not sent. */
+	uint64_t stream_since_ms;
 };
 struct status_authority {
 	const char *kind;

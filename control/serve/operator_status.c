@@ -167,6 +167,19 @@ static void add_pod(struct gathering *all, const struct identity_view *view)
 		memcpy(row->key_hash, sidecar->svid_holder, DIGEST_LEN);
 }
 
+/* While a sidecar is upgraded its former process has a stream, too: what the row states is of the one that was opened
+ * last. identity_each() begins with that. */
+static void take_newest(struct status_svid_holder *row, const struct identity_view *view)
+{
+	if (view->since_ms <= row->stream_since_ms)
+		return;
+	row->stream_since_ms = view->since_ms;
+	row->acked = view->acked;
+	row->release = view->release;
+	row->is_draining = view->is_draining;
+	row->health = *view->health;
+}
+
 static void add_to_row(struct status_svid_holder *row, const struct identity_view *view)
 {
 	const struct sidecar *sidecar = view->sidecar;
@@ -174,10 +187,7 @@ static void add_to_row(struct status_svid_holder *row, const struct identity_vie
 	row->is_connected = true;
 	if (!view->answers_trust)
 		return; /* the sidecar's second stream, for its address of the other family */
-	row->acked = view->acked;
-	row->release = view->release;
-	row->is_draining = view->is_draining;
-	row->health = *view->health;
+	take_newest(row, view);
 	if (sidecar->leaf.len == 0 || sidecar->valid_until_s * 1000 < row->not_after_ms)
 		return;
 	row->serial = span_of(sidecar->leaf.bytes, sidecar->leaf.len); /* a full disk keeps it from the record */
