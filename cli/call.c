@@ -55,12 +55,13 @@ static void on_done(void *arg, _unused_ struct rpc_call *call, enum rpc_status s
 	_unused_ uint32_t retry_after_ms)
 {
 	struct exchange *exchange = arg;
+	const char *text = message == NULL || message[0] == 0 ? rpc_status_name(status) : message;
 	if (status == RPC_OK && exchange->has_answer)
 		end(exchange, ERR_NONE);
+	else if (status == RPC_UNIMPLEMENTED)
+		end(exchange, refusal_unimplemented(text, exchange->detail));
 	else
-		end(exchange, refusal_read(err_of(status),
-				      message == NULL || message[0] == 0 ? rpc_status_name(status) : message,
-				      exchange->detail));
+		end(exchange, refusal_read(err_of(status), text, exchange->detail));
 }
 
 static void on_ready(void *arg, struct rpc_client *client)

@@ -145,6 +145,27 @@ static bool fleet_is_bad(const Handfast__V1__StatusResponse *status, char out[TE
 	return num_not_ready + num_degraded > 0;
 }
 
+/* While a mesh is upgraded there are some, which is no fault. */
+static size_t num_of_other_releases(const Handfast__V1__StatusResponse *status)
+{
+	size_t num = 0;
+	for (size_t i = 0; i < status->n_svid_holders; i++) {
+		const Handfast__V1__SvidHolder *one = status->svid_holders[i];
+		num += one->connected && one->release.len > 0 &&
+		       !span_eq(pb_span(one->release), pb_span(status->release));
+	}
+	return num;
+}
+
+static void print_other_releases(size_t num, const Handfast__V1__StatusResponse *status)
+{
+	char release[TEXT_MAX];
+	if (num > 0)
+		printf("%zu connected sidecar%s of another release than the control plane's, which is %s: handfast "
+		       "status\n",
+			num, num == 1 ? " is" : "s are", show_bytes(pb_span(status->release), release, sizeof release));
+}
+
 static void add_condition(
 	const struct command_line *line, const char *name, const char *detail, const char *fix, json_t *out)
 {
@@ -172,14 +193,17 @@ static bool report_control(
 	if (fleet_is_bad(status, detail))
 		add_condition(line, "sidecars", detail, FLEET_FIX, conditions);
 	bool is_well = json_array_size(conditions) == 0;
+	size_t num_other = num_of_other_releases(status);
 	if (line->json)
-		show_json(json_pack("{s:s, s:b, s:o, s:O, s:o*}", "checked", "control plane", "ready", true,
-			"conditions", conditions, "certificates", ends->rows, "sidecar",
+		show_json(json_pack("{s:s, s:b, s:o, s:O, s:I, s:o*}", "checked", "control plane", "ready", true,
+			"conditions", conditions, "certificates", ends->rows, "sidecars_of_other_releases",
+			(json_int_t)num_other, "sidecar",
 			ends->no_sidecar.err == ERR_NONE ? NULL : why_json(&ends->no_sidecar)));
-	else
+	else {
+		print_other_releases(num_other, status);
 		print_ends(ends);
-	if (!line->json)
 		json_decref(conditions);
+	}
 	return is_well;
 }
 

@@ -36,11 +36,24 @@ static void reports_any_other_text_as_it_is(void **state)
 	}
 }
 
+static void a_control_plane_that_lacks_the_command_is_to_be_upgraded(void **state)
+{
+	(void)state;
+	struct why why = {0};
+	assert_int_equal(refusal_unimplemented("no such method", &why), ERR_REFUSED);
+	assert_string_equal(why.got, "the control plane's release has no such command (no such method)");
+	assert_non_null(strstr(why.fix, "upgrade the control plane"));
+	assert_int_equal(refusal_unimplemented("a is here; expected: b; fix: c", &why), ERR_REFUSED);
+	assert_string_equal(why.got, "a is here");
+	assert_string_equal(why.fix, "c");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(splits_a_refusal_into_its_parts),
 		cmocka_unit_test(reports_any_other_text_as_it_is),
+		cmocka_unit_test(a_control_plane_that_lacks_the_command_is_to_be_upgraded),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

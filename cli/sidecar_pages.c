@@ -4,6 +4,7 @@
 #include "cli/page.h"
 #include "cli/show.h"
 #include <stdio.h>
+#include <time.h>
 
 #define TEXT_MAX 1024
 
@@ -77,11 +78,22 @@ static void print_certificates(const json_t *list, const char *what, const char 
 	}
 }
 
+/* Release 0.1 has no `time_to_expiry_seconds`. */
+static long long left_s_of(const json_t *identity)
+{
+	const json_t *left = json_object_get(identity, "time_to_expiry_seconds");
+	char until[64];
+	int64_t until_s;
+	if (left != NULL)
+		return json_integer_value(left);
+	return date_parse(show_text(identity, "not_after", until, sizeof until), &until_s) ? until_s - time(NULL) : 0;
+}
+
 void page_print_identity(const json_t *page)
 {
 	char text[TEXT_MAX], until[64];
 	const json_t *identity = json_object_get(page, "identity");
-	long long left_s = json_integer_value(json_object_get(identity, "time_to_expiry_seconds"));
+	long long left_s = left_s_of(identity);
 	if (!json_is_object(identity)) {
 		puts("no identity yet");
 		return;

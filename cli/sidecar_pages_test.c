@@ -69,6 +69,40 @@ static void shows_a_page(_unused_ void **state)
 	assert_int_equal(run_with_answer("HTTP/1.1 200 OK\r\n\r\n{}", command_certs), CLI_DONE);
 }
 
+static void shows_of(const char *answer, enum cli_exit (*command)(struct command_line *line), char *out, size_t cap)
+{
+	FILE *file = tmpfile();
+	assert_non_null(file);
+	fflush(stdout);
+	int kept = dup(STDOUT_FILENO);
+	assert_int_equal(dup2(fileno(file), STDOUT_FILENO), STDOUT_FILENO);
+	int code = run_with_answer(answer, command);
+	fflush(stdout);
+	assert_int_equal(dup2(kept, STDOUT_FILENO), STDOUT_FILENO);
+	close(kept);
+	rewind(file);
+	out[fread(out, 1, cap - 1, file)] = '\0';
+	(void)fclose(file);
+	assert_int_equal(code, CLI_DONE);
+}
+
+/* Its pages lack keys that later releases have. */
+static void shows_the_pages_of_release_0_1(_unused_ void **state)
+{
+#define CERTS(until)                                                                                                   \
+	"HTTP/1.1 200 OK\r\n\r\n{\"identity\":{\"id\":\"spiffe://td/a\",\"valid\":true,"                               \
+	"\"not_after\":\"" until "\"}}"
+	char shown[1024];
+	shows_of(CERTS("2125-01-01T00:00:00Z"), command_certs, shown, sizeof shown);
+	assert_non_null(strstr(shown, "spiffe://td/a, valid until 2125-01-01T00:00:00Z ("));
+	shows_of(CERTS("2025-01-01T00:00:00Z"), command_certs, shown, sizeof shown);
+	assert_non_null(strstr(shown, "EXPIRED at 2025-01-01T00:00:00Z"));
+	shows_of("HTTP/1.1 200 OK\r\n\r\n{\"release\":\"0.1.0\"}", command_config, shown, sizeof shown);
+	assert_non_null(strstr(shown, "release 0.1.0 does not list its settings"));
+	shows_of("HTTP/1.1 200 OK\r\n\r\n{\"settings\":[]}", command_config, shown, sizeof shown);
+	assert_string_equal(shown, "no settings\n");
+}
+
 /* The page always has status 200; its content decides. test/integration/151_the_command_line.py uses a real sidecar. */
 static void finding_o2_the_exit_code_of_check_follows_the_content_of_the_page(_unused_ void **state)
 {
@@ -105,6 +139,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(shows_a_page),
+		cmocka_unit_test(shows_the_pages_of_release_0_1),
 		cmocka_unit_test(finding_o2_the_exit_code_of_check_follows_the_content_of_the_page),
 		cmocka_unit_test(refuses_malformed_http),
 		cmocka_unit_test(reports_when_nothing_listens),

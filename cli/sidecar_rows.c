@@ -85,7 +85,13 @@ static void print_tunnels(const json_t *page)
 
 static void print_config(const json_t *page)
 {
-	print_rows(page, "settings", print_setting, "no settings");
+	char release[TEXT_MAX];
+	if (json_is_array(json_object_get(page, "settings")))
+		print_rows(page, "settings", print_setting, "no settings");
+	else
+		printf("the sidecar's release %s does not list its settings: upgrade it; what its page has: --output "
+		       "json\n",
+			show_text(page, "release", release, sizeof release));
 }
 
 enum cli_exit command_connections(struct command_line *line)
