@@ -9,7 +9,10 @@ const char *reach_text(const Handfast__V1__Reach *reach, char *out, size_t cap)
 		return out;
 	bool is_everywhere = reach->num_acknowledged >= reach->num_connected;
 	snprintf(out, cap, "; in force at %u of %u connected sidecars%s", reach->num_acknowledged, reach->num_connected,
-		is_everywhere ? "" : " so far: it is stored, and the others get it, too; see `handfast status`");
+		is_everywhere
+			? ""
+			: " so far: it is stored, and the others get it, too (a revocation: those of release 0.1 once "
+			  "they are upgraded); see `handfast status`");
 	return out;
 }
 

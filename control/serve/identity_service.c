@@ -367,6 +367,7 @@ void identity_each(const struct serve *serve, identity_view_fn *each, void *arg)
 			.num_seen = stream->num_seen,
 			.num_ports = stream->num_ports,
 			.is_left_out = stream->is_report_left_out,
+			.knows_revocations = stream->takes_lists,
 			.answers_trust = stream->sidecar->answering == stream};
 		each(arg, &view);
 	}

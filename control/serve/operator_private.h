@@ -47,6 +47,7 @@ struct operator_request { /* one call */
 	struct loop_timer reaching; /* armed: waits */
 	struct epoch must_reach;    /* counter 0: the trust state with the change is not stored yet */
 	uint64_t reaching_since_ms;
+	bool is_revocation; /* which release 0.1 confirms and ignores */
 	void (*on_reached)(struct operator_request *request);
 	struct reach reach;
 	unsigned refs;

@@ -13,6 +13,8 @@ static void count(void *arg, const struct identity_view *view)
 	if (!view->answers_trust)
 		return;
 	request->reach.num_connected++;
+	if (request->is_revocation && !view->knows_revocations)
+		return;
 	request->reach.num_acknowledged += view->acked.incarnation == request->must_reach.incarnation &&
 					   request->must_reach.counter > 0 &&
 					   view->acked.counter >= request->must_reach.counter;

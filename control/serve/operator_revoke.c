@@ -34,6 +34,7 @@ static void on_revoked(void *arg, enum err err, _unused_ uint64_t version)
 							  : "an unknown identity");
 	request->was_revoked = err == ERR_CONFLICT;
 	if (err == ERR_NONE || err == ERR_CONFLICT) {
+		request->is_revocation = true;
 		operator_reach(request, finish);
 		return;
 	}

@@ -212,9 +212,10 @@ struct identity_view {                         /* for status */
 	bool holds_address, is_draining;
 	const struct sidecar_health *health;
 	uint64_t since_ms;
-	bool *is_copied;    /* another sidecar uses its key (copies.h) */
-	bool answers_trust; /* and no later one of its connection does; false for the address of the other family */
-	struct span report; /* IdentityUp; empty: none */
+	bool *is_copied;        /* another sidecar uses its key (copies.h) */
+	bool knows_revocations; /* false: of release 0.1, which has bans and roots alone (decision 118) */
+	bool answers_trust;     /* and no later one of its connection does; false for the address of the other family */
+	struct span report;     /* IdentityUp; empty: none */
 	size_t num_seen, num_ports; /* rows in it */
 	bool is_left_out;           /* its last report was not kept: there is no room for it */
 };

@@ -135,12 +135,23 @@ class Enrollment:
 
     def talk(self, path, messages, wanted):
         """Sends these on a stream that stays open: the fields of the first answer that matches."""
-        number = self._send(path, b"".join(map(_framed, messages)), False)
+        return fields(self.answer(self.open(path, messages), wanted))
+
+    def open(self, path, messages):
+        """The number of a stream that stays open."""
+        return self._send(path, b"".join(map(_framed, messages)), False)
+
+    def send(self, number, message):
+        self.client.engine.send_data(number, _framed(message))
+        self.client.flush()
+
+    def answer(self, number, wanted):
+        """The first one on this stream that matches."""
         find = lambda stream: [message for message in _messages(stream.data) if wanted(message)]
         stream = self.client.wait(number, find)
         if not find(stream):
             raise Refused("%s %s" % (stream.ended, stream.headers))
-        return fields(find(stream)[0])
+        return find(stream)[0]
 
     def attest(self, token=None, key=None, uris=(), signer=None, leaf_key=None, kubernetes=None, attestation=None,
                features=()):
