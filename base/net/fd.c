@@ -115,12 +115,22 @@ static enum err read_up_to(int fd, const char *path, size_t most, struct buf *co
 	return ERR_NONE;
 }
 
+/* access() judges by the modes alone, open() by the list of files that the program made at its start, too. */
+static const char *fix_of_open(int errnum, const char *path)
+{
+	if (errnum != EACCES || access(path, R_OK) != 0)
+		return "check the path and its permissions";
+	return "restart the program: its modes are fine, and the sandbox (Landlock) allows the files alone that were "
+	       "there "
+	       "when it started";
+}
+
 /* O_NONBLOCK: opening a pipe must not block. */
 static enum err open_to_read(const char *path, int *out_fd, struct why *why)
 {
 	*out_fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	if (*out_fd < 0)
-		return why_errno(why, "a readable file", "check the path and its permissions", "open", path);
+		return why_errno(why, "a readable file", fix_of_open(errno, path), "open", path);
 	return ERR_NONE;
 }
 

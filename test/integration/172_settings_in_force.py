@@ -4,9 +4,12 @@ Rows: O3.
 
     control --- client: [sidecar]"""
 
+import os
 import re
+import signal
+import tempfile
 
-from handfast_harness import Mesh, expect, expect_eq, expect_in, needs, wait_until
+from handfast_harness import Mesh, expect, expect_eq, expect_in, needs, settings, wait_until
 
 
 def arrange(story):
@@ -89,3 +92,38 @@ def finding_o3_the_control_plane_names_the_keys_that_wait(story):
     control.process.wait_for_log("only after a restart: listen.metrics_port, identity.root_ttl")
     expect_in("in force now: log.level, log.format, identity.leaf_ttl", control.process.log(), "the applied keys")
     expect(control.metrics(), "the metrics on the old port")
+
+
+def _switch(link, target):
+    os.symlink(target, link + ".new")
+    os.rename(link + ".new", link)
+
+
+def _release(story, folder, deadline):
+    os.makedirs(folder)
+    settings.write(os.path.join(folder, "sidecar.yaml"), settings.merge(story.client.settings, {"drain_deadline": deadline}))
+
+
+def shows_that_a_release_is_read_that_a_link_was_switched_to(story):
+    """etc/handfast/sidecar.yaml -> opt/current/sidecar.yaml, and opt/current -> v1, then v2."""
+    client = story.client
+    root = story.own(tempfile.TemporaryDirectory(prefix="hf", dir="/srv"))  # nothing else of it is there
+    os.chmod(root, 0o755)
+    etc, opt = os.path.join(root, "etc", "handfast"), os.path.join(root, "opt")
+    os.makedirs(etc)
+    for name, deadline in (("v1", "11s"), ("v2", "12s")):
+        _release(story, os.path.join(opt, name), deadline)
+    _release(story, os.path.join(root, "elsewhere"), "13s")
+    _switch(os.path.join(opt, "current"), "v1")
+    _switch(os.path.join(etc, "sidecar.yaml"), os.path.join(opt, "current", "sidecar.yaml"))
+    client.stop()
+    client.path = os.path.join(etc, "sidecar.yaml")
+    client.start()
+    expect_eq(_row(story, "drain_deadline")[0], "11s", "drain_deadline")
+    _switch(os.path.join(opt, "current"), "v2")
+    client.process.signal(signal.SIGHUP)
+    wait_until("the settings of v2", lambda: _row(story, "drain_deadline")[0] == "12s", 5)
+    _switch(client.path, os.path.join(root, "elsewhere", "sidecar.yaml"))
+    client.process.signal(signal.SIGHUP)
+    client.process.wait_for_log("the sandbox (Landlock) allows the files alone that were there when it started")
+    expect_eq(_row(story, "drain_deadline")[0], "12s", "drain_deadline")
