@@ -27,6 +27,7 @@ int passed_sockets_take_unix(struct passed_sockets *sockets, const char *path);
 int passed_sockets_take_any(struct passed_sockets *sockets, struct addr *at);
 /* Standard output and standard error become those of the other process. */
 enum err passed_sockets_use_outputs(struct passed_sockets *sockets, struct why *why) _must_use_;
-/* False: they listen in another network namespace than that of this process. True where the kernel does not report it. */
+/* False: they listen in another network namespace than that of this process. True where the kernel does not report it.
+ */
 bool passed_sockets_are_of_this_network(const struct passed_sockets *sockets);
 size_t passed_sockets_num(const struct passed_sockets *sockets);

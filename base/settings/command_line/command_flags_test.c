@@ -43,9 +43,9 @@ static void a_flag_of_another_command_is_an_error(_unused_ void **state)
 		"--place: the command ban does not take it; expected: a command that takes it: list, end; fix: see "
 		"`handfast-test ban --help`\n");
 	PARSE(of_default, "--watch");
-	assert_string_equal(
-		buf_cstr(&of_default.errors), "--watch: the command run does not take it; expected: a command that "
-					      "takes it: list; fix: see `handfast-test --help`\n");
+	assert_string_equal(buf_cstr(&of_default.errors),
+		"--watch: the command run does not take it; expected: a command that "
+		"takes it: list; fix: see `handfast-test --help`\n");
 }
 
 static void a_command_takes_the_flags_of_its_table(_unused_ void **state)
