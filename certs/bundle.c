@@ -64,8 +64,8 @@ enum err bundle_new_with_retired(const struct trust_domain *domain, const struct
 {
 	CHECK(num_retired <= num_all);
 	if (num_all > BUNDLE_ROOTS_MAX)
-		return why_set(why, ERR_LIMIT, "at most 32 roots per bundle", "remove roots that no longer sign",
-			"the bundle has %zu roots", num_all);
+		return why_set(why, ERR_LIMIT, "at most 32 roots per bundle",
+			"remove roots that no longer sign anything anything", "the bundle has %zu roots", num_all);
 	_cleanup_(bundle_freep) struct bundle *bundle =
 		mem_zalloc(sizeof(struct bundle) + num_all * sizeof(struct root));
 	atomic_init(&bundle->refs, 1);

@@ -46,7 +46,7 @@ static enum err check_expected(const struct spiffe_id *expected, const struct sp
 		return ERR_NONE;
 	snprintf(sentence, sizeof(sentence), "%.*s", (int)want.len, (const char *)want.ptr);
 	return why_set(why, ERR_WRONG_PEER, sentence,
-		"see which workload listens at that address, and what the control plane answers for it",
+		"find out which workload listens at that address, and what the control plane answers for it",
 		"the peer is %.*s", shown(got), (const char *)got.ptr);
 }
 
@@ -56,7 +56,7 @@ enum err verify_identity(const struct verify_input *input, const struct spiffe_i
 	struct span text = spiffe_id_text(id);
 	if (bundle_set_is_banned(input->bundles, id))
 		return why_set(why, ERR_REVOKED, "an identity that is not banned",
-			"to allow it again, lift the ban: handfast unban", "the peer %.*s is banned", shown(text),
+			"to allow it again, lift the ban: `handfast unban`", "the peer %.*s is banned", shown(text),
 			(const char *)text.ptr);
 	if (!input->may_be_reserved && spiffe_id_is_reserved(id))
 		return why_set(why, ERR_WRONG_PEER, "a workload's identity",

@@ -20,8 +20,8 @@ static enum err explain_not_pinned(struct span last, struct why *why)
 	SHA256(last.ptr, last.len, hash);
 	hex_format(span_of(hash, sizeof(hash)), hex);
 	return why_set(why, ERR_UNTRUSTED, "a chain with the bootstrap root whose hash is in the token or the settings",
-		"if the control plane was reinstalled, or its former root retired, write a new token (handfast token "
-		"create) into the token file; else compare control.bootstrap_root_sha256",
+		"if the control plane was reinstalled, or its former root retired, write a new token (`handfast token "
+		"create`) into the token file; else compare control.bootstrap_root_sha256",
 		"the last certificate of the chain has SHA-256 %s", hex);
 }
 

@@ -75,7 +75,7 @@ static enum err take_chain(struct web_identity *identity, struct span pem, struc
 			RETURN_IF_ERR(take_cert(identity, span_of(block.der, block.der_len), why));
 	if (err != ERR_NOT_FOUND)
 		return why_set(
-			why, err, "certificates in PEM", "write the file anew", "the certificate chain is not PEM");
+			why, err, "certificates in PEM", "write the file again", "the certificate chain is not PEM");
 	return ERR_NONE;
 }
 

@@ -106,7 +106,7 @@ enum err web_key_point_of_spki(struct span spki, struct span *out_x, struct span
 {
 	const struct span head = spki_head;
 	if (spki.len != WEB_KEY_P256_SPKI_LEN || !span_starts_with(spki, head))
-		return why_set(why, ERR_WEAK_KEY, KEY_EXPECTED, KEY_FIX, "the public key is no P-256 key");
+		return why_set(why, ERR_WEAK_KEY, KEY_EXPECTED, KEY_FIX, "the public key is not a P-256 key");
 	*out_x = span_of(spki.ptr + head.len, WEB_KEY_P256_LEN);
 	*out_y = span_of(spki.ptr + head.len + WEB_KEY_P256_LEN, WEB_KEY_P256_LEN);
 	return ERR_NONE;

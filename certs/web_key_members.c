@@ -63,7 +63,7 @@ enum err web_key_members_of(struct span certificate_der, struct web_key_members 
 		.first = BUF_INIT(WEB_KEY_MEMBER_MAX), .second = BUF_INIT(WEB_KEY_MEMBER_MAX)};
 	ERR_clear_error();
 	if (key == NULL)
-		return why_set(why, ERR_MALFORMED, "a certificate (DER)", "see which file it comes from",
+		return why_set(why, ERR_MALFORMED, "a certificate (DER)", "find out which file it comes from",
 			"the certificate cannot be parsed");
 	RETURN_IF_ERR(public_key_check_evp(key, why));
 	CHECK(put_key(key, &members)); /* it is of an allowed kind */

@@ -215,7 +215,7 @@ enum cli_exit command_ca_replace(struct command_line *line)
 	request.compromised = true;
 	if (!command_line_has(line, "compromised")) {
 		command_line_error_text(line, "ca replace",
-			"--compromised; to replace a root without interrupting connections: handfast ca rotate",
+			"--compromised; to replace a root without interrupting connections: `handfast ca rotate`",
 			"this ends every connection that the present root has opened, and must be confirmed");
 		return command_line_refuse(line);
 	}

@@ -144,7 +144,7 @@ static enum err explain_cut(const struct control_forward *forward, struct why *w
 {
 	const struct why before = *why;
 	return why_set(why, ERR_UNAVAILABLE, "an answer of the control plane",
-		"see whether it was carried out: handfast status, ban list, ca status; else repeat it",
+		"see whether it was carried out (`handfast status`, `ban list`, `ca status`); else repeat it",
 		"the connection to pod %.63s ended before the answer: %.150s", control_forward_pod(forward),
 		before.got);
 }
@@ -154,7 +154,7 @@ static enum err explain_other(const struct control_forward *forward, struct why 
 {
 	const struct why before = *why;
 	return why_set(why, ERR_UNAVAILABLE, "a control plane that serves operators at that port",
-		"see that the pod is one of the control plane, and its log; install the same release of both",
+		"check that the pod is one of the control plane, and read its log; install the same release of both",
 		"pod %.63s does not answer: %.150s", control_forward_pod(forward), before.got);
 }
 

@@ -240,9 +240,8 @@ static enum cli_exit check_without_sidecar(struct command_line *line, struct end
 	if (trace == NULL)
 		return has_control ? check_control_plane(line, ends) : cluster_check(line);
 	(void)why_set(why, ERR_UNAVAILABLE, "a sidecar that answers at its admin endpoint",
-		"start it (systemctl start handfast-sidecar); why it ended: journalctl -u handfast-sidecar; if it is "
-		"gone for good: handfast-init down; elsewhere: --admin; control plane: --socket " COMMANDS_SOCKET
-		"; cluster: --cluster",
+		"start it: `systemctl start handfast-sidecar`; why it ended: `journalctl -u handfast-sidecar`; if it "
+		"is gone for good: `handfast-init down`; elsewhere: --admin, --socket or --cluster",
 		"no sidecar answers at " COMMANDS_ADMIN ", and one belongs here: %s", trace);
 	if (!has_control || !line->json)
 		(void)command_line_fail(line, why->err, why);

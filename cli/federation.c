@@ -118,7 +118,7 @@ static enum cli_exit fail_unknown(struct command_line *line)
 {
 	struct why why = {0};
 	enum err err = why_set(&why, ERR_NOT_FOUND, "a trust domain of federation.partners",
-		"see handfast federation list", "no partner has this trust domain");
+		"see `handfast federation list`", "no partner has this trust domain");
 	(void)command_line_fail(line, err, &why);
 	return CLI_REFUSED; /* as with an entry that is unknown */
 }

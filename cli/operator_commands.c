@@ -34,7 +34,7 @@ enum cli_exit command_ban(struct command_line *line)
 	if (banned->unknown)
 		show_warning("no sidecar, token, entry or address has this identity",
 			"an identity of `handfast status`, unless it is banned in advance",
-			"if it is misspelled: handfast unban, then ban the right one");
+			"if it is misspelled: `handfast unban`, then ban the right one");
 	snprintf(text, sizeof text, "banned; %u attested sidecars have that identity, %u unused tokens are revoked%s",
 		banned->num_svid_holders, banned->num_tokens, reach_text(banned->reach, reach, sizeof reach));
 	return command_line_answer(line, text);

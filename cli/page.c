@@ -35,8 +35,8 @@ enum err page_get(const struct command_line *line, const char *path, json_t **ou
 	enum err err = http_fetch(&at, path, TIMEOUT_MS, &page, &fetched);
 	if (err != ERR_NONE)
 		return why_set(why, ERR_UNAVAILABLE, "a sidecar that answers at its admin endpoint",
-			"start it (systemctl start handfast-sidecar, or handfast-sidecar --config FILE); where it has "
-			"ended see why: journalctl -u handfast-sidecar; or set --admin to its address",
+			"start it (`systemctl start handfast-sidecar`, or `handfast-sidecar --config FILE`); why it "
+			"ended: `journalctl -u handfast-sidecar`; or set --admin to its address",
 			"no sidecar answers at %s: %s", admin, err_text(err));
 	json_t *parsed =
 		fetched.status == 200 ? json_loadb((const char *)fetched.body.ptr, fetched.body.len, 0, NULL) : NULL;

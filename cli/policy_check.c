@@ -106,7 +106,7 @@ static enum err needs_address(const char *rule, struct why *why)
 static json_t *absent_note(const char *flag, const struct spiffe_id *id)
 {
 	_cleanup_(mem_freep) char *text =
-		mem_printf("no connected sidecar has the identity of %s, %s: see handfast status, and the spelling",
+		mem_printf("no connected sidecar has the identity of %s, %s: see `handfast status`, and the spelling",
 			flag, id->text);
 	return json_string(text);
 }
@@ -185,7 +185,7 @@ static enum cli_exit check_sidecar(struct command_line *line, const struct quest
 		err = needs_address(rule, &why);
 	else if (err == ERR_NONE && !json_is_string(json_object_get(answer, "outcome")))
 		err = why_set(&why, ERR_UNAVAILABLE, "a sidecar of this release that has a policy",
-			"see what it waits for: handfast check", "the sidecar has no policy yet");
+			"see what it waits for: `handfast check`", "the sidecar has no policy yet");
 	if (err != ERR_NONE)
 		return command_line_fail(line, err, &why);
 	return answer_show(line, json_object_get(page, "decision"));
@@ -280,7 +280,7 @@ static enum cli_exit show_workload(struct command_line *line)
 	print_policy(policy);
 	if (of.is_in_force)
 		printf("in force at %u of %u connected sidecars of the workload%s\n", of.num_in_force, of.num_sidecars,
-			of.num_sidecars > 0 ? "" : ": see handfast status, and the spelling");
+			of.num_sidecars > 0 ? "" : ": see `handfast status`, and the spelling");
 	return CLI_DONE;
 }
 
@@ -293,7 +293,7 @@ enum cli_exit command_policy_show(struct command_line *line)
 	enum err err = page_get(line, "/policy", &page, &why);
 	if (err == ERR_NONE && !json_is_object(json_object_get(page, "policy")))
 		err = why_set(&why, ERR_UNAVAILABLE, "a sidecar that has a policy",
-			"see what it waits for: handfast check", "the sidecar has no policy yet");
+			"see what it waits for: `handfast check`", "the sidecar has no policy yet");
 	if (err != ERR_NONE)
 		return command_line_fail(line, err, &why);
 	if (line->json)

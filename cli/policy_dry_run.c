@@ -30,7 +30,7 @@ static enum cli_exit show_rules(struct command_line *line)
 	const json_t *rows = json_object_get(page, "dry_runs");
 	if (err == ERR_NONE && !json_is_array(rows))
 		err = why_set(&why, ERR_UNAVAILABLE, "a sidecar of this release that has a policy",
-			"see what it waits for: handfast check", "the sidecar has no policy yet");
+			"see what it waits for: `handfast check`", "the sidecar has no policy yet");
 	if (err != ERR_NONE)
 		return command_line_fail(line, err, &why);
 	long long num_forgotten = show_number(page, "num_dry_runs_forgotten");
@@ -43,7 +43,7 @@ static enum cli_exit show_rules(struct command_line *line)
 	if (json_array_size(rows) == 0)
 		puts("no dry-run rules");
 	if (num_forgotten > 0)
-		printf("of so many rules not all are counted: %lld times the counts of one began anew\n",
+		printf("there are too many rules to count all: %lld times the counts of one were started again\n",
 			num_forgotten);
 	return CLI_DONE;
 }

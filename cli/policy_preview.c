@@ -36,7 +36,7 @@ static enum err open_file(struct preview *preview, const struct command_line *li
 	const char *id = text_of(json_object_get(preview->certs, "identity"), "id");
 	if (id == NULL)
 		return why_set(why, ERR_UNAVAILABLE, "a sidecar that has its identity",
-			"see what it waits for: handfast check", "the sidecar has no identity yet");
+			"see what it waits for: `handfast check`", "the sidecar has no identity yet");
 	RETURN_IF_ERR(spiffe_id_parse(span_of_str(id), &preview->id, why));
 	return policy_of_workload(line, &preview->id, &preview->of, why);
 }
@@ -130,7 +130,7 @@ static void print_text(const struct preview *preview)
 		print_row(row);
 	}
 	if (preview->num_unseen > 0)
-		printf("%lld more of too many sources were not looked at\n", (long long)preview->num_unseen);
+		printf("too many sources: %lld more were not looked at\n", (long long)preview->num_unseen);
 }
 
 enum cli_exit policy_preview(struct command_line *line)

@@ -30,7 +30,7 @@ static bool plain_digits(const char *text, char out[2 * SERIAL_MAX + 1])
 
 static bool read_serial(struct command_line *line, uint8_t out[SERIAL_MAX], size_t *out_len)
 {
-	const char *text = command_argument(line, "one serial, as handfast status shows it, or --intermediate");
+	const char *text = command_argument(line, "one serial, as `handfast status` shows it, or --intermediate");
 	char plain[2 * SERIAL_MAX + 1];
 	if (text == NULL)
 		return false;
@@ -61,7 +61,7 @@ static void show_revoked(const struct command_line *line, const Handfast__V1__Re
 	}
 	if (!line->json && answer->unknown)
 		show_warning("no certificate that the control plane knows has this serial",
-			"a serial of `handfast status`, or of a certificate of before",
+			"a serial that `handfast status` shows, or that of an earlier certificate",
 			"if it is mistyped, revoke the right one; this one is kept until the last root ends");
 }
 

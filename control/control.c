@@ -163,7 +163,7 @@ static enum err set_connection_limit(struct control_config *config, unsigned lon
 {
 	if (descriptors < DESCRIPTORS_KEPT + CONNECTIONS_LEAST)
 		return why_set(why, ERR_CONFIG, "a limit of at least 240 open files",
-			"raise the hard limit: LimitNOFILE=, or ulimit -Hn before the start",
+			"raise the hard limit: LimitNOFILE=, or `ulimit -Hn` before the start",
 			"the limit of open files is %lu", descriptors);
 	unsigned long most = descriptors - DESCRIPTORS_KEPT;
 	if (config->max_connections > most)
@@ -183,7 +183,7 @@ static enum err check_store_is_there(const struct control *control, struct why *
 	if (access(key, F_OK) != 0 || access(control->state.store_path, F_OK) == 0)
 		return ERR_NONE;
 	return why_set(why, ERR_STATE_DAMAGED, "the store that belongs to the keys",
-		"restore the newest backup of the store, then run handfast-control restore", "%s is missing",
+		"restore the newest backup of the store, then run `handfast-control restore`", "%s is missing",
 		control->state.store_path);
 }
 

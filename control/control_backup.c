@@ -127,11 +127,11 @@ static enum err expect_files(const struct control_config *config, struct why *wh
 {
 	if (config->kubernetes.is_enabled)
 		return why_set(why, ERR_UNSUPPORTED, "a control plane outside Kubernetes",
-			"back up the Secret handfast-control-keys and the records, by kubectl get --output yaml",
+			"back up the Secret handfast-control-keys and the records, with `kubectl get --output yaml`",
 			"backup is for a state folder");
 	if (config->etcd.num_endpoints > 0)
 		return why_set(why, ERR_UNSUPPORTED, "a control plane with a store of its own",
-			"back up etcd by etcdctl snapshot save, and the keys by handfast-control keys export",
+			"back up etcd with `etcdctl snapshot save`, and the keys with `handfast-control keys export`",
 			"backup is for a state folder");
 	return ERR_NONE;
 }

@@ -95,8 +95,8 @@ static enum err check_authorities(const struct control *control, struct why *why
 		return ERR_NONE;
 	return why_set(why, ERR_STATE_DAMAGED, "the keys that belong to this store",
 		control_has_etcd(control)
-			? "bring the keys of a control plane that runs: handfast-control keys export there, an empty "
-			  "key folder and keys import here; nothing was overwritten"
+			? "copy the keys of a control plane that runs: `handfast-control keys export` there, an empty "
+			  "key folder and `keys import` here; nothing was overwritten"
 			: "restore the key folder and the store from one backup; nothing was overwritten",
 		"the key folder has other keys");
 }

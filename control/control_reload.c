@@ -34,7 +34,7 @@ void control_review_policy(struct control *control)
 	size_t num = 0;
 	policy_warnings_each(control->config, control->store, on_warning, &num);
 	if (num > WARNINGS_LOGGED_MAX)
-		log_warning("policy", "%zu further warnings; list all of them: handfast policy lint",
+		log_warning("policy", "%zu further warnings; list all of them: `handfast policy lint`",
 			num - WARNINGS_LOGGED_MAX);
 	metric_set(metrics_shard(control->metrics, 0), CONTROL_POLICY_WARNINGS, (int64_t)num);
 }

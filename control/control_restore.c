@@ -209,12 +209,12 @@ enum err control_restore(const struct control_source *source, struct control_con
 	enum err err = ERR_NONE;
 	if (config->kubernetes.is_enabled)
 		err = why_set(why, ERR_UNSUPPORTED, "a control plane outside Kubernetes",
-			"in Kubernetes the state is in records: restore them, and the Secret with the keys, by kubectl "
-			"apply",
+			"in Kubernetes the state is in records: restore them, and the Secret with the keys, with "
+			"`kubectl apply`",
 			"restore is for a state folder");
 	else if (from->backup.path != NULL && config->etcd.num_endpoints > 0)
 		err = why_set(why, ERR_UNSUPPORTED, "a control plane with a store of its own",
-			"restore etcd by etcdctl snapshot restore, then run restore without --from",
+			"restore etcd with `etcdctl snapshot restore`, then run restore without --from",
 			"a backup has the store of a state folder");
 	if (err != ERR_NONE) {
 		control_config_free(config);

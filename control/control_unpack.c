@@ -140,7 +140,7 @@ static void link_audit_logs(const char *from, const char *to)
 		_cleanup_(mem_freep) char *old = mem_printf("%s/%s", from, entries[i]->d_name);
 		_cleanup_(mem_freep) char *fresh = mem_printf("%s/%s", to, entries[i]->d_name);
 		if (strncmp(entries[i]->d_name, "audit.log", 9) == 0 && link(old, fresh) != 0 && errno != EEXIST)
-			log_warning("control", "the audit log begins anew: cannot link %s to %s: %s", old, fresh,
+			log_warning("control", "the audit log starts again: cannot link %s to %s: %s", old, fresh,
 				strerrordesc_np(errno));
 		mem_free(entries[i]);
 	}

@@ -71,12 +71,13 @@ static bool check_redirected(const struct probe *probe, const char *point, struc
 		return true;
 	case PROBE_ELSEWHERE:
 		report_add(report, FINDING_FAILED, point,
-			"a connection from uid %u to %s did not arrive at %u: run handfast-init up", probe->uid, dialed,
-			probe->port);
+			"a connection from uid %u to %s did not arrive at %u: run `handfast-init up`", probe->uid,
+			dialed, probe->port);
 		return true;
 	case PROBE_UNANSWERED:
 		report_add(report, FINDING_FAILED, point,
-			"a connection from uid %u to %s left the namespace: run handfast-init up", probe->uid, dialed);
+			"a connection from uid %u to %s left the namespace: run `handfast-init up`", probe->uid,
+			dialed);
 		return true;
 	case PROBE_NO_ROUTE:
 		report_add(report, FINDING_NOTE, point,
@@ -98,8 +99,7 @@ static void check_exempt(const struct probe *probe, const char *point, struct re
 	case PROBE_MISDIRECTED:
 		report_add(report, FINDING_FAILED, point,
 			"a connection from uid and gid " RULES_EXEMPT_ID_TEXT
-			" was redirected, so the sidecar would connect to itself: "
-			"run handfast-init up");
+			" was redirected, so the sidecar would connect to itself: run `handfast-init up`");
 		return;
 	case PROBE_ELSEWHERE:
 	case PROBE_UNANSWERED:
@@ -129,8 +129,7 @@ static void check_gid_alone(const struct probe *probe, const char *point, struct
 	case PROBE_UNANSWERED:
 		report_add(report, FINDING_FAILED, point,
 			"a connection from gid " RULES_EXEMPT_ID_TEXT
-			" of another user left, as with rules of an older release: run "
-			"handfast-init up");
+			" of another user left, as with rules of an older release: run `handfast-init up`");
 		return;
 	case PROBE_NO_ROUTE:
 	case PROBE_CANNOT_BE_USER:
@@ -211,7 +210,7 @@ static void check_guard_stops(const struct rules *rules, int family, struct repo
 		report_add(report, FINDING_OK, point, "a segment that nat cannot translate was stopped");
 	else
 		report_add(report, FINDING_FAILED, point,
-			"a segment that nat cannot translate left in plaintext: run handfast-init up");
+			"a segment that nat cannot translate left in plaintext: run `handfast-init up`");
 }
 
 static void check_guards(const struct rules *rules, struct span present, struct report *report)
@@ -221,7 +220,7 @@ static void check_guards(const struct rules *rules, struct span present, struct 
 			continue;
 		report_add(report, FINDING_FAILED, "guards",
 			"the chain %s, which stops traffic that nat does not translate, is missing or incomplete: run "
-			"handfast-init up",
+			"`handfast-init up`",
 			RULES_GUARDS[i].chain);
 		return;
 	}
@@ -252,15 +251,15 @@ static void check_source(const struct rules *rules, int family, struct report *r
 			"this process may not connect in another's name: run check as root");
 	else
 		report_add(report, FINDING_FAILED, point,
-			"the answer to a connection in a caller's name did not come back over lo: run handfast-init up "
-			"--mode tproxy");
+			"the answer to a connection in a caller's name did not come back over lo: run `handfast-init "
+			"up --mode tproxy`");
 }
 
 static void check_sources(const struct rules *rules, struct span present, struct report *report)
 {
 	if (rules->keeps_source && !holds(present, "chain " RULES_REROUTE " {")) {
 		report_add(report, FINDING_FAILED, "mode",
-			"the rules are not those of the mode tproxy: run handfast-init up --mode tproxy");
+			"the rules are not those of the mode tproxy: run `handfast-init up --mode tproxy`");
 		return;
 	}
 	if (!holds(present, "chain " RULES_REROUTE " {"))
@@ -288,8 +287,8 @@ static void check_listeners(const struct rules *rules, struct report *report)
 	else
 		report_add(report, is_host ? FINDING_FAILED : FINDING_NOTE, "sidecar",
 			"no sidecar listens at %d and %d, where the rules lead: connections are refused until one runs "
-			"(systemctl start handfast-sidecar); where it is gone for good, remove the rules: "
-			"handfast-init down",
+			"(`systemctl start handfast-sidecar`); where it is gone for good, remove the rules: "
+			"`handfast-init down`",
 			RULES_OUTBOUND_PORT, RULES_INBOUND_PORT);
 }
 
@@ -304,7 +303,7 @@ static void check_rules(const struct rules *rules, struct report *report)
 		!holds(buf_span(&present), "hook prerouting") ||
 		!holds(buf_span(&present), "meta l4proto 6 redirect to :" FIXED_TEXT(RULES_INBOUND_PORT) "\n")) {
 		report_add(report, FINDING_FAILED, "inbound",
-			"no rule redirects to " FIXED_TEXT(RULES_INBOUND_PORT) ": run handfast-init up");
+			"no rule redirects to " FIXED_TEXT(RULES_INBOUND_PORT) ": run `handfast-init up`");
 		return;
 	}
 	report_add(report, FINDING_OK, "inbound",

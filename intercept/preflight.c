@@ -23,18 +23,18 @@ static const struct {
 	const char *missing;
 } FEATURES[] = {
 	{"nf_tables", "table inet handfast_try {\n}\n",
-		"the kernel has no nf_tables for inet: load it on the node (modprobe nf_tables; "
+		"the kernel has no nf_tables for inet: load it on the node (`modprobe nf_tables`; "
 		"CONFIG_NF_TABLES_INET)"},
 	{"nat", TRY_NAT("output", ""),
-		"the kernel has no nat chains: load them on the node (modprobe nft_chain_nat; CONFIG_NFT_NAT)"},
+		"the kernel has no nat chains: load them on the node (`modprobe nft_chain_nat`; CONFIG_NFT_NAT)"},
 	{"redirect", TRY_NAT("output", REDIRECT),
-		"the kernel has no redirect: load it on the node (modprobe nft_redir; CONFIG_NFT_REDIR)"},
+		"the kernel has no redirect: load it on the node (`modprobe nft_redir`; CONFIG_NFT_REDIR)"},
 	{"fib", TRY_NAT("prerouting", "fib daddr type local return"),
-		"the kernel has no fib expression: load it on the node (modprobe nft_fib_inet; CONFIG_NFT_FIB_INET)"},
+		"the kernel has no fib expression: load it on the node (`modprobe nft_fib_inet`; CONFIG_NFT_FIB_INET)"},
 	{"conntrack", TRY_FILTER("ct state invalid counter drop"),
-		"the kernel cannot match connection states: load it on the node (modprobe nft_ct; CONFIG_NFT_CT)"},
+		"the kernel cannot match connection states: load it on the node (`modprobe nft_ct`; CONFIG_NFT_CT)"},
 	{"reject", TRY_FILTER("meta l4proto tcp reject with tcp reset"),
-		"the kernel cannot reject with a TCP reset: load it on the node (modprobe nft_reject_inet; "
+		"the kernel cannot reject with a TCP reset: load it on the node (`modprobe nft_reject_inet`; "
 		"CONFIG_NFT_REJECT_INET)"},
 };
 
@@ -109,12 +109,12 @@ enum err preflight_run(bool kernel_has_socket, struct report *report)
 	RETURN_IF_ERR(try_features(report));
 	if (!lo_is_up()) {
 		report_add(report, FINDING_FAILED, "lo",
-			"the interface lo is down; all redirected traffic uses it: ip link set lo up");
+			"the interface lo is down; all redirected traffic uses it: run `ip link set lo up`");
 		return ERR_UNSUPPORTED;
 	}
 	if (!kernel_has_socket)
 		report_add(report, FINDING_NOTE, "socket",
-			"the kernel cannot look up sockets in rules (modprobe nft_socket; CONFIG_NFT_SOCKET): after "
+			"the kernel cannot look up sockets in rules (`modprobe nft_socket`; CONFIG_NFT_SOCKET): after "
 			"`conntrack -F` a plaintext connection of the sidecar is reset when its server sends first");
 	if (!loopback_addr_has_v6())
 		report_add(report, FINDING_NOTE, "ipv6", "IPv6 is off in this namespace: only IPv4 is checked");

@@ -71,7 +71,7 @@ static void control_read(struct settings *settings, bool is_required, struct sid
 	config->has_bootstrap_root = hash != NULL;
 	if (hash != NULL && !hex_parse(span_of_str(hash), config->bootstrap_root_sha256, 32)) {
 		why_set(&why, ERR_CONFIG, "control.bootstrap_root_sha256 of 64 hexadecimal digits, lower case",
-			"copy it from 'handfast status' of the control plane", "the value is '%s'", hash);
+			"copy it from `handfast status` of the control plane", "the value is '%s'", hash);
 		setting_error_why(settings, map, "bootstrap_root_sha256", &why);
 	}
 }

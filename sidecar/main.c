@@ -246,8 +246,8 @@ static enum cli_exit wait_for_upgraded(
 	bool has_exited = waitpid(pid, &status, 0) == pid && WIFEXITED(status);
 	(void)why_set(&why, ERR_UNAVAILABLE, "a new process that serves",
 		"see the lines above, or the log of the running sidecar, where the new one writes",
-		"the new process has ended by %s %d; the running sidecar goes on", has_exited ? "exit code" : "signal",
-		has_exited ? WEXITSTATUS(status) : WTERMSIG(status));
+		"the new process has ended with %s %d; the running sidecar continues to serve",
+		has_exited ? "exit code" : "signal", has_exited ? WEXITSTATUS(status) : WTERMSIG(status));
 	return command_line_fail(line, ERR_UNAVAILABLE, &why);
 }
 
@@ -269,7 +269,8 @@ static enum cli_exit upgrade(struct command_line *line, struct sidecar_config *c
 	if (pid < 0) {
 		sidecar_config_free(config);
 		return command_line_fail(line,
-			why_set(&why, err_from_errno(errno), "room for a process", "see ulimit -u", "cannot fork: %m"),
+			why_set(&why, err_from_errno(errno), "room for a process", "see `ulimit -u`",
+				"cannot fork: %m"),
 			&why);
 	}
 	fd_close(ends[1]);

@@ -65,7 +65,7 @@ enum err process_keep_net_raw(struct why *why)
 	if (is_kept && may_use_other_sources())
 		return ERR_NONE;
 	return why_set(why, ERR_DENIED, "CAP_NET_RAW, for connections in the callers' names (interception: tproxy)",
-		"set AmbientCapabilities=CAP_NET_RAW (setpriv --inh-caps +net_raw --ambient-caps +net_raw), in a "
+		"set AmbientCapabilities=CAP_NET_RAW (`setpriv --inh-caps +net_raw --ambient-caps +net_raw`), in a "
 		"container use an image whose file has it, or set interception to redirect",
 		"the sidecar has no CAP_NET_RAW in its network namespace");
 }

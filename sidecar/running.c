@@ -90,7 +90,7 @@ static enum err same_unit(const struct peer_process *peer, struct why *why)
 	if (theirs.name[0] == '\0' || is_same(&theirs, &own))
 		return ERR_NONE;
 	_cleanup_(mem_freep) char *fix =
-		mem_printf("systemctl %sreload %s", theirs.is_of_user ? "--user " : "", theirs.name);
+		mem_printf("run `systemctl %sreload %s`", theirs.is_of_user ? "--user " : "", theirs.name);
 	return why_set(
 		why, ERR_CONFLICT, expected_unit, fix, "the running sidecar belongs to the unit %s", theirs.name);
 }
@@ -103,8 +103,9 @@ static enum err same_place(const struct peer_process *peer, struct why *why)
 		own.rlim_max >= theirs.rlim_cur)
 		return ERR_NONE;
 	return why_set(why, ERR_LIMIT, "as many open files as the running sidecar may have",
-		"raise the limit: ulimit -Hn, or LimitNOFILE=", "this process may have %llu open files, that one %llu",
-		(unsigned long long)own.rlim_max, (unsigned long long)theirs.rlim_cur);
+		"raise the limit: `ulimit -Hn`, or LimitNOFILE=",
+		"this process may have %llu open files, that one %llu", (unsigned long long)own.rlim_max,
+		(unsigned long long)theirs.rlim_cur);
 }
 
 static enum err same_user(int fd, struct peer_process *out, struct why *why)
@@ -165,7 +166,8 @@ static enum err of_its_unit(const struct peer_process *peer, struct why *why)
 	if (service_manager_is_there() || (theirs.name[0] != '\0' && is_same(&theirs, &own)))
 		return ERR_NONE;
 	return why_set(why, ERR_CONFLICT, expected_unit,
-		"systemctl reload of its unit; where it has none, restart it without NOTIFY_SOCKET in its environment",
+		"run `systemctl reload` for its unit; where it has none, restart it without NOTIFY_SOCKET in its "
+		"environment",
 		"the running sidecar has a service manager (NOTIFY_SOCKET), and this process has none");
 }
 

@@ -78,9 +78,8 @@ static void warn_of_limits(const struct sidecar *sidecar)
 	if (requested > used)
 		log_warning(COMPONENT,
 			"limits.max_connections is %llu, but the descriptor limit of %lu allows %llu connections "
-			"through "
-			"tunnels, and half as many others: the sidecar accepts that many (raise RLIMIT_NOFILE, for "
-			"instance with LimitNOFILE= or ulimit -n)",
+			"through tunnels, and half as many others: the sidecar accepts that many (raise RLIMIT_NOFILE, "
+			"for instance with LimitNOFILE= or `ulimit -n`)",
 			(unsigned long long)requested, process_descriptors(), (unsigned long long)used);
 }
 

@@ -68,6 +68,6 @@ void sidecar_renewal_poll(struct sidecar *sidecar)
 	sidecar->late_logged_s = to_s;
 	log_warning("identity",
 		"the renewal is late: %s; expected: a renewal at half of its life; fix: list the recent failures: "
-		"handfast why",
+		"`handfast why`",
 		sidecar->late_detail);
 }

@@ -78,7 +78,7 @@ static void add_ban(const struct identity_status *status, struct sidecar_conditi
 			"%.600s: peers refuse its connections, and it gets no further certificate",
 			credentials_id(status->credentials)->text);
 	add(out, METRIC_CONDITION_BANNED, "the identity is banned", PAGE_FAILED, out->banned,
-		"find out why it was banned; if it may come back: handfast unban, at the control plane");
+		"find out why it was banned; if it may come back: `handfast unban`, at the control plane");
 }
 
 /* Not a failure: an entry of the operator's may lead here all the same, and the workload's own connections work. */
@@ -105,13 +105,13 @@ static const char *add_identity(const struct identity_status *status, struct sid
 	const char *failure = out->last_failure[0] == '\0' ? NULL : out->last_failure;
 	if (!status->is_valid && status->credentials == NULL)
 		add(out, METRIC_CONDITION_NO_IDENTITY, "no identity yet", PAGE_FAILED, failure,
-			"list the recent failures: handfast why");
+			"list the recent failures: `handfast why`");
 	else if (!status->is_valid)
 		add(out, METRIC_CONDITION_IDENTITY_EXPIRED, "the identity has expired", PAGE_FAILED, failure,
-			"list the recent failures: handfast why");
+			"list the recent failures: `handfast why`");
 	else if (!status->is_connected && !status->is_banned)
 		add(out, METRIC_CONDITION_CONTROL_UNREACHABLE, "control plane unreachable", PAGE_DEGRADED, failure,
-			"see the detail, and list the recent failures: handfast why");
+			"see the detail, and list the recent failures: `handfast why`");
 	if (status->is_banned)
 		add_ban(status, out);
 	if (sidecar_retained_text(&status->retained, out->retained))
@@ -130,24 +130,24 @@ void sidecar_conditions_collect(const struct sidecar *sidecar, struct sidecar_co
 	if (status.is_valid && source->err != ERR_NONE)
 		add(out, METRIC_CONDITION_IDENTITY_SOURCE, sidecar_identity_source_condition(sidecar), PAGE_DEGRADED,
 			why_format(source, out->source_failure, sizeof(out->source_failure)),
-			"the identity in use stays until it expires: list the recent failures: handfast why");
+			"the identity in use stays until it expires: list the recent failures: `handfast why`");
 	if (sidecar->policy == NULL)
 		add(out, METRIC_CONDITION_NO_POLICY, "no policy yet", PAGE_FAILED,
 			discovery_failure(sidecar, failure, out->no_policy),
-			"connections are parked until the policy arrives: list the recent failures: handfast why");
+			"connections are parked until the policy arrives: list the recent failures: `handfast why`");
 	struct page_condition of_rules;
 	if (sidecar_rules_absence(sidecar, &of_rules))
 		add(out, METRIC_CONDITION_NO_RULES, of_rules.name, of_rules.level, of_rules.detail, of_rules.fix);
 	if (sidecar->has_useless_rules)
 		add(out, METRIC_CONDITION_USELESS_RULES, "interception rules that lead nowhere", PAGE_DEGRADED,
 			"169.254.15.6 is on lo: rules redirect the workload's connections, and interception is none",
-			"run 'handfast-init down', or set interception to redirect");
+			"run `handfast-init down`, or set interception to redirect");
 	if (sidecar_rules_condition(sidecar, &of_rules))
 		add(out, METRIC_CONDITION_RULES_MODE, of_rules.name, of_rules.level, of_rules.detail, of_rules.fix);
 	add_room(sidecar, out);
 	if (sidecar->late_detail[0] != '\0')
 		add(out, METRIC_CONDITION_RENEWAL_LATE, "the renewal is late", PAGE_DEGRADED, sidecar->late_detail,
-			"list the recent failures: handfast why");
+			"list the recent failures: `handfast why`");
 	add_mesh(sidecar, out);
 	add_not_kept(sidecar, out);
 	if (sidecar->is_draining)

@@ -100,7 +100,8 @@ static void confirm(struct sidecar *sidecar)
 
 static void take_back(struct sidecar *sidecar)
 {
-	log_warning(COMPONENT, "process %d has taken over and does not serve; going on", (int)sidecar->hand_over.pid);
+	log_warning(COMPONENT, "process %d has taken over and does not serve; this process continues to serve",
+		(int)sidecar->hand_over.pid);
 	fd_close(leave(&sidecar->hand_over));
 	state_folder_wait(sidecar->state, false);
 	sidecar_kept_flush(sidecar);
@@ -172,7 +173,7 @@ static void on_readable(struct loop_io *io, unsigned ready)
 		give(sidecar);
 		return;
 	}
-	log_warning(COMPONENT, "process %d does not take over; going on", (int)hand_over->pid);
+	log_warning(COMPONENT, "process %d does not take over; this process continues to serve", (int)hand_over->pid);
 	refuse(hand_over);
 }
 
@@ -191,8 +192,8 @@ void sidecar_hand_over_stop(struct sidecar *sidecar)
 static void on_late(struct loop_timer *timer)
 {
 	struct sidecar *sidecar = container_of(timer, struct sidecar, hand_over.deadline);
-	log_warning(COMPONENT, "process %d does not take over within %d s; going on", (int)sidecar->hand_over.pid,
-		WAIT_MS / 1000);
+	log_warning(COMPONENT, "process %d does not take over within %d s; this process continues to serve",
+		(int)sidecar->hand_over.pid, WAIT_MS / 1000);
 	refuse(&sidecar->hand_over);
 }
 
@@ -224,11 +225,11 @@ static enum err judge(const struct sidecar *sidecar, struct why *why)
 		return why_set(why, ERR_CONFLICT, "one process at a time that takes over",
 			"wait until it has, or end it", "process %d is taking over", (int)sidecar->hand_over.pid);
 	if (sidecar->is_ending || sidecar->is_draining)
-		return why_set(why, ERR_CONFLICT, "a sidecar that goes on", "start another one when it has ended",
-			"the sidecar drains or ends");
+		return why_set(why, ERR_CONFLICT, "a sidecar that continues to serve",
+			"start another one when it has ended", "the sidecar drains or ends");
 	if (getpid() == 1) /* the container would end with it, and the new process too */
 		return why_set(why, ERR_CONFLICT, "a sidecar that is not the first process of its container",
-			"restart the pod or the container: kubectl rollout restart",
+			"restart the pod or the container: `kubectl rollout restart`",
 			"the sidecar is process 1, and no process outlives that one");
 	return ERR_NONE;
 }

@@ -79,11 +79,11 @@ void sidecar_kept_on_outage(void *arg)
 	sidecar->is_kept_tried = true;
 	enum err err = take(sidecar, id, &why);
 	if (err == ERR_NONE)
-		log_warning(COMPONENT, "going on with the policy and %zu destinations of before the restart",
+		log_warning(COMPONENT, "continuing with the policy and %zu destinations from before the restart",
 			discovery_client_num_subscriptions(sidecar->discovery));
 	else if (err != ERR_NOT_FOUND)
 		log_why(LOG_LEVEL_WARNING, COMPONENT,
-			"the policy and the destinations of before the restart are not used", &why);
+			"the policy and the destinations from before the restart are not used", &why);
 }
 
 bool sidecar_retained_text(const struct retained_bans *retained, char out[SIDECAR_RETAINED_MAX])

@@ -74,7 +74,7 @@ static void on_finding(void *arg, const struct policy_finding *finding)
 	if (json_array_size(list) >= WARNINGS_MAX)
 		return;
 	json_array_append_new(list, page_text(finding->detail.got));
-	log_why(LOG_LEVEL_WARNING, "policy", "a policy has come", &finding->detail);
+	log_why(LOG_LEVEL_WARNING, "policy", "a policy has been received", &finding->detail);
 }
 
 void sidecar_review_policy(struct sidecar *sidecar)

@@ -160,10 +160,10 @@ struct metric_shard *sidecar_shard(struct sidecar *sidecar); /* of the main thre
 
 /* sidecar_clock.c */
 void sidecar_clock_poll(struct sidecar *sidecar); /* about once per second */
-#define SIDECAR_CLOCK_FIX "compare both with a third clock, and set the wrong one: timedatectl"
+#define SIDECAR_CLOCK_FIX "compare both with a third clock, and set the wrong one: `timedatectl`"
 /* sidecar_root_expiry.c */
 void sidecar_root_expiry_poll(struct sidecar *sidecar); /* about once per second */
-#define SIDECAR_ROOT_FIX "on the control plane's host: handfast status"
+#define SIDECAR_ROOT_FIX "on the control plane's host: `handfast status`"
 
 /* sidecar_certificates.c */
 void sidecar_renewal_poll(struct sidecar *sidecar); /* about once per second */
@@ -210,7 +210,7 @@ void sidecar_kept_on_outage(void *sidecar);
 void sidecar_kept_poll(struct sidecar *sidecar); /* about once per second */
 #define SIDECAR_RETAINED_MAX 512
 #define SIDECAR_RETAINED_FIX                                                                                           \
-	"at the control plane: 'handfast ban ID' (or 'handfast revoke') again; then 'handfast unban ID' for one that " \
+	"at the control plane: `handfast ban ID` (or `handfast revoke`) again; then `handfast unban ID` for one that " \
 	"may connect; the log of this sidecar has the time"
 /* The detail of the condition for bans and serials that a restored control plane lacks. False: there are none. */
 bool sidecar_retained_text(const struct retained_bans *retained, char out[SIDECAR_RETAINED_MAX]);

@@ -47,17 +47,16 @@ static const struct absence {
 	[RULES_LACK_ADDRESS] = {"169.254.15.6 is not on lo: nothing has written rules, so that plaintext goes past the "
 				"sidecar, also to strict ports",
 		"inspect the pod of handfast-cni on this node, then delete this pod: its successor gets rules",
-		"run 'systemctl reload-or-restart handfast-init', or 'handfast-init up', then restart the sidecar"},
-	[RULES_REMOVED] =
-		{"the rules were removed, as by 'nft flush ruleset' or 'systemctl restart nftables': plaintext "
-		 "goes past the sidecar, also to strict ports",
-			"find what flushes nftables in this pod, then delete the pod: its successor gets rules",
-			"run 'systemctl reload-or-restart handfast-init', or 'handfast-init up'"},
+		"run `systemctl reload-or-restart handfast-init`, or `handfast-init up`, then restart the sidecar"},
+	[RULES_REMOVED] = {"the rules were removed, as by `nft flush ruleset` or `systemctl restart nftables`: "
+			   "plaintext goes past the sidecar, also to strict ports",
+		"find what flushes nftables in this pod, then delete the pod: its successor gets rules",
+		"run `systemctl reload-or-restart handfast-init`, or `handfast-init up`"},
 	[RULES_UNPROVEN] = {"169.254.15.6 is on lo, and the rules do not prove themselves: they were removed, or are "
 			    "of "
 			    "an older handfast-init",
 		"upgrade the CNI plugin or the image of handfast-init, then delete this pod: its successor gets rules",
-		"run 'systemctl reload-or-restart handfast-init', or 'handfast-init up'"},
+		"run `systemctl reload-or-restart handfast-init`, or `handfast-init up`"},
 	[RULES_OF_FOREIGN_USER] = {"the sidecar does not run as uid " ID " with gid " ID
 				   ", which the rules exempt: they "
 				   "redirect to it what it opens itself",
@@ -122,12 +121,12 @@ static const struct {
 	[RULES_LACK_SOURCE_ROUTE] =
 		{"interception is tproxy, and the rules are not of that mode: the workload's answers "
 		 "to connections in their callers' names do not come back",
-			"run 'handfast-init up --mode tproxy', or set interception to redirect", true},
+			"run `handfast-init up --mode tproxy`, or set interception to redirect", true},
 	[RULES_KEEP_SOURCE] =
 		{"interception is redirect, and the rules are those of the mode tproxy: the workload does "
 		 "not see its callers' addresses",
-			"set interception to tproxy, with CAP_NET_RAW for the sidecar, or run 'handfast-init up --mode "
-			"redirect'",
+			"set interception to tproxy, with CAP_NET_RAW for the sidecar, or run `handfast-init up --mode "
+			"redirect`",
 			false},
 };
 

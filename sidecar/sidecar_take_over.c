@@ -38,7 +38,7 @@ static enum err same_network(const struct passed_sockets *sockets, struct why *w
 	if (passed_sockets_are_of_this_network(sockets))
 		return ERR_NONE;
 	return why_set(why, ERR_CONFLICT, "the network namespace of the running sidecar",
-		"run it in the network namespace of the running sidecar: nsenter --net, or ip netns exec",
+		"run it in the network namespace of the running sidecar: `nsenter --net`, or `ip netns exec`",
 		"the running sidecar listens in another network namespace");
 }
 
@@ -128,7 +128,7 @@ static void give_up(struct sidecar *sidecar)
 		has_reason ? last->got : "no reason is known");
 	log_why(LOG_LEVEL_ERROR, COMPONENT,
 		sidecar->take_over.is_alone ? "not taken over, and the sidecar before has ended"
-					    : "not taken over; the sidecar before goes on",
+					    : "not taken over; the former sidecar continues to serve",
 		&why);
 	sidecar->has_failed = true;
 	loop_stop(sidecar->loop);
@@ -214,7 +214,7 @@ static void on_no_answer(struct loop_timer *timer)
 	(void)why_set(&why, ERR_TIMEOUT, "a running sidecar that answers within the timeout",
 		"inspect that process: it is stopped, or has no processor time", "process %d does not answer",
 		(int)sidecar->take_over.pid);
-	log_why(LOG_LEVEL_ERROR, COMPONENT, "not taken over; the sidecar before goes on", &why);
+	log_why(LOG_LEVEL_ERROR, COMPONENT, "not taken over; the former sidecar continues to serve", &why);
 	sidecar->has_failed = true;
 	loop_stop(sidecar->loop);
 }

@@ -25,7 +25,7 @@ void websocket_done(struct websocket *websocket)
 static enum err bad(struct why *why, const char *got)
 {
 	return why_set(why, ERR_PROTOCOL, "frames of WebSocket (RFC 6455)",
-		"see what stands between here and the API server", "%s", got);
+		"check the network, and any proxy, between here and the API server", "%s", got);
 }
 
 static bool is_control(enum websocket_opcode opcode)
@@ -78,8 +78,9 @@ static enum err read_close(struct span bytes, struct why *why)
 {
 	unsigned code = bytes.len >= 2 ? (unsigned)bytes.ptr[0] << 8 | bytes.ptr[1] : 1005; /* RFC 6455 7.4.1 */
 	struct span reason = bytes.len >= 2 ? span_from(bytes, 2) : (struct span){0};
-	return why_set(why, ERR_CLOSED, "an open connection", "see the reason", "the server closed it with %u%s%.*s",
-		code, reason.len > 0 ? ": " : "", (int)reason.len, reason.len > 0 ? (const char *)reason.ptr : "");
+	return why_set(why, ERR_CLOSED, "an open connection", "reconnect; the server's log has more",
+		"the server closed it with %u%s%.*s", code, reason.len > 0 ? ": " : "", (int)reason.len,
+		reason.len > 0 ? (const char *)reason.ptr : "");
 }
 
 static enum err take_data(struct websocket *websocket, const struct frame *frame, websocket_message_fn *on_message,

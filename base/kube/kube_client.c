@@ -104,7 +104,7 @@ static void went_away_unused(struct kube_client *client)
 {
 	struct why why = {0};
 	(void)why_set(&why, ERR_UNAVAILABLE, "a connection that takes requests",
-		"see the log of the API server, and of a proxy before it", "it sent GOAWAY before any request");
+		"read the API server's log, and that of a proxy in front of it", "it sent GOAWAY before any request");
 	connecting_failed(client, &why);
 }
 
@@ -150,7 +150,7 @@ void kube_connection_dead(struct kube_connection *connection, const struct why *
 static void drain(struct kube_connection *connection)
 {
 	struct why why = {0};
-	(void)why_set(&why, ERR_CLOSED, "an open connection", "none: it goes on with a new connection",
+	(void)why_set(&why, ERR_CLOSED, "an open connection", "none needed: a new connection is opened",
 		"the API server asks for a new connection (GOAWAY)");
 	for (;;) {
 		struct kube_stream *stream = LIST_FIRST(&connection->streams, struct kube_stream, link);

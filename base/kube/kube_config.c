@@ -52,7 +52,8 @@ enum err kube_config_in_cluster(const char *folder, struct kube_config *out, str
 		return why_set(why, ERR_NOT_FOUND, "a pod of Kubernetes", "run this in a pod, or name a kubeconfig",
 			"KUBERNETES_SERVICE_HOST is not set");
 	if (port == NULL || port_parse(span_of_str(port), &config.port) != ERR_NONE)
-		return why_set(why, ERR_MALFORMED, "a port from 1 to 65535", "see the pod's environment",
+		return why_set(why, ERR_MALFORMED, "a port from 1 to 65535",
+			"set KUBERNETES_SERVICE_PORT in the pod's environment to the API server's port",
 			"KUBERNETES_SERVICE_PORT is %s", port != NULL ? port : "not set");
 	config.host = mem_strdup(host);
 	config.ca_file = mem_printf("%s/ca.crt", folder);

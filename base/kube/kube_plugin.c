@@ -79,7 +79,7 @@ static enum err check_expiry(const struct kube_plugin *plugin, const json_t *sta
 	if (until == NULL)
 		return ERR_NONE;
 	if (!read_time(until, &until_s))
-		return bad(plugin, "an expirationTimestamp that is no time", why);
+		return bad(plugin, "an expirationTimestamp that is not a time", why);
 	if (until_s > now_s)
 		return ERR_NONE;
 	return why_set(why, ERR_DENIED, "credentials that are valid now",
@@ -159,7 +159,7 @@ static enum err describe(const struct kube_plugin *plugin, const struct kube_con
 	json_t *cluster = NULL;
 	if (plugin->server != NULL) {
 		if (base64_encode(buf_span(&config->ca_pem), &roots) != ERR_NONE)
-			return why_set(why, ERR_TOO_LARGE, "fewer roots", "write the kubeconfig anew",
+			return why_set(why, ERR_TOO_LARGE, "fewer roots", "write the kubeconfig again",
 				"the roots of the API server do not fit");
 		cluster = json_pack("{s:s, s:s*, s:s}", "server", plugin->server, "tls-server-name",
 			config->server_name, "certificate-authority-data", buf_cstr(&roots));
@@ -168,7 +168,7 @@ static enum err describe(const struct kube_plugin *plugin, const struct kube_con
 		"apiVersion", plugin->api_version, "spec", "interactive", is_interactive, "cluster", cluster);
 	_cleanup_(buf_done) struct buf text = BUF_INIT(8 * PRINTED_MAX);
 	if (buf_append_json(&text, info, JSON_COMPACT) != ERR_NONE)
-		return why_set(why, ERR_TOO_LARGE, "fewer roots", "write the kubeconfig anew",
+		return why_set(why, ERR_TOO_LARGE, "fewer roots", "write the kubeconfig again",
 			"what the credential plugin is given does not fit");
 	*out = mem_printf("KUBERNETES_EXEC_INFO=%s", buf_cstr(&text));
 	return ERR_NONE;
@@ -292,9 +292,9 @@ enum err kube_plugin_run(const struct kube_plugin *plugin, struct kube_config *c
 	if (path == NULL)
 		return no_program(plugin, why);
 	if (plugin->mode == KUBE_PLUGIN_ALWAYS && !is_interactive)
-		return why_set(why, ERR_DENIED, "a terminal, since the plugin asks a person",
+		return why_set(why, ERR_DENIED, "a terminal, because the plugin asks the user",
 			"run this at a terminal, or use a kubeconfig with a token",
-			"the credential plugin %.80s needs standard input, which is no terminal", program(plugin));
+			"the credential plugin %.80s needs standard input to be a terminal", program(plugin));
 	if (!is_interactive)
 		in = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	RETURN_IF_ERR(describe(plugin, config, is_interactive, &info, why));

@@ -124,7 +124,7 @@ static void what_goes_wrong_is_named(void **state)
 	} rows[] = {
 		{"command: ./plugin", "", "exec.apiVersion is missing", ERR_UNSUPPORTED},
 		{"apiVersion: client.authentication.k8s.io/v1, interactiveMode: Always, command: ./plugin", "",
-			"needs standard input, which is no terminal", ERR_DENIED},
+			"needs standard input to be a terminal", ERR_DENIED},
 		{V1 "command: ./plugin", "exit 3", "ended with exit code 3", ERR_DENIED},
 		{V1 "command: ./plugin", "kill -9 $$", "ended with exit code 137", ERR_DENIED},
 		{V1 "command: ./plugin", "echo hello", "printed no JSON", ERR_MALFORMED},
@@ -140,7 +140,7 @@ static void what_goes_wrong_is_named(void **state)
 			"echo '" V1_ANSWER("\"token\":\"a\",\"expirationTimestamp\":\"2020-01-01T00:00:00+02:00\"") "'",
 			"have expired: 2020-01-01T00:00:00+02:00", ERR_DENIED},
 		{V1 "command: ./plugin", "echo '" V1_ANSWER("\"token\":\"a\",\"expirationTimestamp\":\"soon\"") "'",
-			"an expirationTimestamp that is no time", ERR_MALFORMED},
+			"an expirationTimestamp that is not a time", ERR_MALFORMED},
 	};
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
 		_cleanup_(kube_config_done) struct kube_config config = {0};

@@ -56,7 +56,7 @@ static void end_with(struct kube_socket *socket, enum err err, const char *got)
 {
 	struct why why;
 	(void)why_set(&why, err, "an API server of Kubernetes that opens a stream",
-		"see what stands between here and the API server", "%s", got);
+		"check the network, and any proxy, between here and the API server", "%s", got);
 	end(socket, &why);
 }
 
@@ -122,7 +122,7 @@ static void take_answer(struct kube_socket *socket, struct span bytes, bool is_e
 		return;
 	if (err != ERR_NONE)
 		end_with(socket, ERR_PROTOCOL,
-			is_end ? "it closed the connection" : "its answer is no HTTP, or longer than 64 KiB");
+			is_end ? "it closed the connection" : "its answer is not HTTP, or is longer than 64 KiB");
 	else if (answer.status != 101)
 		refuse(socket, &answer);
 	else if (!is_upgrade(socket, &answer))

@@ -232,7 +232,7 @@ static void another_answer_is_an_end_with_its_reason(void **state)
 		{UPGRADED, true, "\r\n", ERR_PROTOCOL, 0, OTHER},
 		{UPGRADED "Sec-WebSocket-Protocol: v5.channel.k8s.io\r\n", true, "\r\n", ERR_PROTOCOL, 0, OTHER},
 		{"HTTP/1.1 101 A\r\nUpgrade: SPDY/3.1\r\n" AGREED, true, "\r\n", ERR_PROTOCOL, 0, OTHER},
-		{"SSH-2.0-OpenSSH_9.2\r\n", false, "", ERR_PROTOCOL, 0, "no HTTP"},
+		{"SSH-2.0-OpenSSH_9.2\r\n", false, "", ERR_PROTOCOL, 0, "not HTTP"},
 	};
 	struct world *world = *state;
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {

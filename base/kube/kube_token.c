@@ -36,7 +36,7 @@ static enum err read_file(struct kube_token *token, struct why *why)
 	RETURN_IF_ERR(fd_read_file(token->config->token_file, KUBE_TOKEN_MAX, &fresh, why));
 	struct span text = trimmed(buf_span(&fresh));
 	if (!is_token(text))
-		return why_set(why, ERR_MALFORMED, "a token on one line", "see how the file is written",
+		return why_set(why, ERR_MALFORMED, "a token on one line", "check what writes the file",
 			"%s has no token", token->config->token_file);
 	if (span_eq(text, buf_span(&token->text)))
 		return ERR_NONE;

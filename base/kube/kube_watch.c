@@ -143,8 +143,9 @@ static void judge_probe(struct kube_watch *watch, enum err err, const json_t *li
 	} else if (list != NULL && kube_version_of(list, version) == ERR_NONE &&
 		   kube_version_is_before(version, watch->probed_version)) {
 		struct why older = {0};
-		(void)why_set(&older, ERR_STATE_DAMAGED, "the state that was there before", "none: it is read anew",
-			"the API server has version %s, and had %s: it was restored", version, watch->probed_version);
+		(void)why_set(&older, ERR_STATE_DAMAGED, "the state that was there before",
+			"none needed: it is read again", "the API server has version %s, and had %s: it was restored",
+			version, watch->probed_version);
 		watch_trouble(watch, &older);
 		watch_restart(watch);
 		watch_again(watch, 0);

@@ -33,7 +33,7 @@ static enum err take_pem(struct kubeconfig *file, const yaml_node_t *map, const 
 	if (data != NULL) {
 		buf_init(out, strlen(data));
 		if (base64_decode(span_of_str(data), out) != ERR_NONE)
-			return why_set(why, ERR_MALFORMED, "base64 (RFC 4648 4)", "write the kubeconfig anew",
+			return why_set(why, ERR_MALFORMED, "base64 (RFC 4648 4)", "write the kubeconfig again",
 				"%s in %s is not base64", data_key, file->path);
 		return ERR_NONE;
 	}
@@ -120,8 +120,8 @@ static enum err take_user(struct kubeconfig *file, const yaml_node_t *user, cons
 	size_t num = sizeof(unsupported) / sizeof(unsupported[0]) - (may_run ? 1 : 0);
 	for (size_t i = 0; i < num; i++)
 		if (kubeconfig_child(file, user, unsupported[i]) != NULL)
-			return refuse(
-				file, unsupported[i], "write a token into the kubeconfig (kubectl create token)", why);
+			return refuse(file, unsupported[i],
+				"write a token into the kubeconfig (`kubectl create token`)", why);
 	if (kubeconfig_child(file, user, "exec") != NULL)
 		return take_plugin(file, user, server, config, why);
 	const char *token = kubeconfig_text(file, user, "token"),
@@ -139,14 +139,14 @@ static enum err take_user(struct kubeconfig *file, const yaml_node_t *user, cons
 	RETURN_IF_ERR(take_pem(file, user, "client-key", &config->client_key_pem, NULL, why));
 	if ((buf_len(&config->client_chain_pem) > 0) == (buf_len(&config->client_key_pem) > 0))
 		return ERR_NONE;
-	return why_set(why, ERR_MALFORMED, "client-certificate and client-key", "write the kubeconfig anew",
+	return why_set(why, ERR_MALFORMED, "client-certificate and client-key", "write the kubeconfig again",
 		"%s has one of them without the other", file->path);
 }
 
 static enum err take_context(struct kubeconfig *file, bool may_run, struct kube_config *config, struct why *why)
 {
 	static const char expected[] = "a kubeconfig with a current context";
-	static const char fix[] = "choose one: kubectl config use-context NAME";
+	static const char fix[] = "choose one: `kubectl config use-context NAME`";
 	const yaml_node_t *root = yaml_document_get_root_node(&file->document);
 	const char *current = kubeconfig_text(file, root, "current-context");
 	if (current == NULL)
@@ -176,8 +176,8 @@ static enum err load(
 	yaml_parser_set_input_string(&parser, text.ptr, text.len);
 	enum err err = ERR_NONE;
 	if (yaml_parser_load(&parser, &file->document) == 0)
-		err = why_set(why, ERR_MALFORMED, "valid YAML", "write the kubeconfig anew", "%s:%zu: %s", file->path,
-			parser.problem_mark.line + 1, parser.problem != NULL ? parser.problem : "it is no YAML");
+		err = why_set(why, ERR_MALFORMED, "valid YAML", "write the kubeconfig again", "%s:%zu: %s", file->path,
+			parser.problem_mark.line + 1, parser.problem != NULL ? parser.problem : "it is not YAML");
 	yaml_parser_delete(&parser);
 	if (err != ERR_NONE)
 		return err;

@@ -140,16 +140,16 @@ static void what_a_file_lacks_is_named(void **state)
 	static const struct {
 		const char *text, *got, *fix;
 	} rows[] = {
-		{"a: [", "/config:", "write the kubeconfig anew"},
+		{"a: [", "/config:", "write the kubeconfig again"},
 		{"a: b\n", "has no current-context", "use-context"},
 		{"current-context: here\n", "has no context here that names a cluster", "use-context"},
 		{"current-context: here\ncontexts: [{name: here, context: {cluster: away}}]\n", "has no cluster away",
 			"use-context"},
 		{KUBECONFIG(CA, "    token: x\n"), "names no API server", "add it to the kubeconfig"},
 		{KUBECONFIG(SERVER "    certificate-authority-data: '!'\n", "    token: x\n"),
-			"certificate-authority-data in /", "write the kubeconfig anew"},
+			"certificate-authority-data in /", "write the kubeconfig again"},
 		{KUBECONFIG(SERVER CA, "    client-key-data: a2V5\n"), "one of them without the other",
-			"write the kubeconfig anew"},
+			"write the kubeconfig again"},
 		{KUBECONFIG("    server: https://192.0.2.1:0\n" CA, "    token: x\n"), "https://192.0.2.1:0",
 			"correct 'server'"},
 	};

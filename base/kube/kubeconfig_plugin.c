@@ -86,7 +86,7 @@ enum err kubeconfig_read_plugin(
 	const char *wants = kubeconfig_text(file, map, "provideClusterInfo");
 	if (version == NULL || (strcmp(version, GROUP "v1") != 0 && strcmp(version, GROUP "v1beta1") != 0))
 		return why_set(why, ERR_UNSUPPORTED, GROUP "v1 or v1beta1",
-			"update the plugin, and write the kubeconfig with it anew", "%s: exec.apiVersion is %.80s",
+			"update the plugin, and write the kubeconfig again with it", "%s: exec.apiVersion is %.80s",
 			file->path, version != NULL ? version : "missing");
 	out->api_version = mem_strdup(version);
 	if (hint != NULL)

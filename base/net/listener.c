@@ -134,7 +134,7 @@ static void episode_begin(struct listener *listener, enum err err)
 	listener->episode.num_pauses = listener->num_exhausted;
 	listener->episode.num_refused = listener->num_refused;
 	(void)why_set(&why, err, "a free file descriptor per connection",
-		"raise the limit of open files (LimitNOFILE=, ulimit -Hn), or find out which clients open so many "
+		"raise the limit of open files (LimitNOFILE=, `ulimit -Hn`), or find out which clients open so many "
 		"connections",
 		"cannot accept at %s: %s", name_of(listener, name), err_text(err));
 	log_why(LOG_LEVEL_WARNING, "listener", "accepting is paused; new connections wait and are then refused", &why);

@@ -161,8 +161,8 @@ static enum err why_at(struct why *why, int errnum, const struct addr *at)
 			"choose a port from 1024 on (net.ipv4.ip_unprivileged_port_start), or give the program "
 			"CAP_NET_BIND_SERVICE"},
 		{EADDRNOTAVAIL, "an address of this host, on an interface that is up",
-			"correct the address, or add it to an interface; for 127.0.0.1: ip link set lo up"},
-		{EMFILE, "a free file descriptor", "raise the limit of open files (LimitNOFILE=, ulimit -Hn)"},
+			"correct the address, or add it to an interface; for 127.0.0.1: `ip link set lo up`"},
+		{EMFILE, "a free file descriptor", "raise the limit of open files (LimitNOFILE=, `ulimit -Hn`)"},
 		{EADDRINUSE, "a free port of a local address",
 			"stop the program that listens there, or choose another address"},
 	};

@@ -321,9 +321,9 @@ enum err sandbox_enter(enum sandbox_role role, struct why *why)
 	if (result == 0)
 		return ERR_NONE;
 	return why_set(why, ERR_UNSUPPORTED, expected,
-		result == -ENOMEM
-			? "raise the process's memory limit (LimitAS, ulimit -v), or start it below fewer filters"
-			: "check the seccomp profile that the process was started with",
+		result == -ENOMEM ? "raise the process's memory limit (LimitAS, `ulimit -v`), or start it with fewer "
+				    "filters above it"
+				  : "check the seccomp profile that the process was started with",
 		"the system call filter cannot be installed: %s", strerror(-result));
 }
 

@@ -32,8 +32,8 @@ static void what_else_stands_in_a_former_section_is_an_unknown_key(void **state)
 	_cleanup_(settings_freep) struct settings *settings = settings_new(&table);
 	settings_read_text(settings, "a.yaml", SPAN_LITERAL("old: {second: 5s}\nolder: 1\n"));
 	assert_int_equal(settings_finish(settings), 2);
-	assert_non_null(strstr(settings_errors(settings), "(old.second): second is no setting"));
-	assert_non_null(strstr(settings_errors(settings), "(older): older is no setting"));
+	assert_non_null(strstr(settings_errors(settings), "(old.second): second is not a setting"));
+	assert_non_null(strstr(settings_errors(settings), "(older): older is not a setting"));
 }
 
 static void a_former_name_in_the_environment_is_refused_with_the_new_one(void **state)

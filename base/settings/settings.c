@@ -136,8 +136,8 @@ static void error_unknown(struct settings *settings, const struct setting_node *
 	char nearest[SETTING_NEAREST_MAX], expected[128], fix[160];
 	const char *key = node->key != NULL ? node->key : "an item";
 	if (setting_nearest(settings->table, span_of_str(path), true, nearest) == NULL) {
-		setting_error(settings, node, "a known key", "remove it, or see the spelling in --keys",
-			"%s is no setting", key);
+		setting_error(settings, node, "a known key", "remove it, or check the spelling in --keys",
+			"%s is not a setting", key);
 		return;
 	}
 	if (strchr(key, '.') != NULL) {
@@ -149,7 +149,7 @@ static void error_unknown(struct settings *settings, const struct setting_node *
 	}
 	(void)snprintf(expected, sizeof(expected), "a known key, such as %s", nearest);
 	(void)snprintf(fix, sizeof(fix), "write %s, or remove it; --keys lists all", nearest);
-	setting_error(settings, node, expected, fix, "%s is no setting", key);
+	setting_error(settings, node, expected, fix, "%s is not a setting", key);
 }
 
 static void unasked_below(struct settings *settings, const struct setting_node *node)

@@ -80,7 +80,7 @@ static void a_misspelled_key_names_the_nearest(void **state)
 	(void)state;
 	assert_one_error("network: [192.0.2.0/24]\nnetworks: [192.0.2.0/24]\n", "a known key, such as networks");
 	assert_one_error("networks: [192.0.2.0/24]\nfoldr: /2345678\n", "write folder, or remove it");
-	assert_one_error("networks: [192.0.2.0/24]\nnothing: /2345678\n", "or see the spelling in --keys");
+	assert_one_error("networks: [192.0.2.0/24]\nnothing: /2345678\n", "or check the spelling in --keys");
 }
 
 /* A file with thousands of errors: none was reported, and `handfast-sidecar --check` took it for right. */
@@ -102,7 +102,7 @@ static void errors_that_do_not_fit_are_counted(void **state)
 	rest += strlen("settings: ");
 	more = strtoull(rest, NULL, 10);
 	assert_int_equal(lines - 1 + more, 9000);
-	assert_non_null(strstr(text, "x0 is no setting"));
+	assert_non_null(strstr(text, "x0 is not a setting"));
 }
 
 int main(void)

@@ -76,7 +76,7 @@ static void take_unknown(struct settings *settings, const char *rest, const char
 	}
 	bool is_near = setting_nearest(settings->table, span_of_str(rest), false, nearest) != NULL;
 	snprintf(what, sizeof(what), "no setting has this name, so it is ignored; %s%s",
-		is_near ? "the nearest is that of " : "see the spelling in --help", is_near ? nearest : "");
+		is_near ? "the nearest is that of " : "check the spelling in --keys", is_near ? nearest : "");
 	warn(settings, name, what);
 }
 

@@ -72,7 +72,7 @@ static void five_errors_are_reported_at_once_each_with_its_place(void **state)
 	assert_non_null(strstr(text, "test.yaml:3 (mesh.leaf_ttl): the value is '5'; expected: a duration"));
 	assert_non_null(strstr(text, "test.yaml:4 (mesh.networks[0])"));
 	assert_non_null(strstr(text, "'name' is missing"));
-	assert_non_null(strstr(text, "test.yaml:5 (extra): extra is no setting"));
+	assert_non_null(strstr(text, "test.yaml:5 (extra): extra is not a setting"));
 }
 
 static void a_key_with_a_dot_is_to_be_nested(_unused_ void **state)
@@ -85,7 +85,7 @@ static void a_key_with_a_dot_is_to_be_nested(_unused_ void **state)
 	assert_non_null(strstr(text,
 		"test.yaml:1 (listen.port): listen.port is a key with a dot; expected: sections nested, as in YAML; "
 		"fix: write listen: {port: ...}\n"));
-	assert_non_null(strstr(text, "no.such is no setting"));
+	assert_non_null(strstr(text, "no.such is not a setting"));
 }
 
 /* The cause alone is reported: what is missing may be in the part of the file that could not be read. */

@@ -132,15 +132,15 @@ static bool step(struct reader *reader, yaml_parser_t *parser)
 	yaml_event_t event;
 	if (yaml_parser_parse(parser, &event) == 0)
 		return refuse(reader, parser->problem_mark.line, "valid YAML",
-			"see the indentation and the quotes there",
-			parser->problem != NULL ? parser->problem : "it is no YAML");
+			"check the indentation and the quotes there",
+			parser->problem != NULL ? parser->problem : "it is not YAML");
 	bool is_end = event.type == YAML_STREAM_END_EVENT, more = !is_end && take(reader, &event);
 	yaml_event_delete(&event);
 	/* Cut short while it is written, or a volume that is not there yet: it would put every setting back to its
 	 * default. */
 	return is_end && !reader->has_root
-		       ? refuse(reader, 0, "keys and values", "write 'key: value' lines, or '{}' for defaults alone",
-				 "the file is empty or has comments alone")
+		       ? refuse(reader, 0, "keys and values", "write 'key: value' lines, or '{}' to use only defaults",
+				 "the file is empty or has only comments")
 		       : more;
 }
 

@@ -46,7 +46,8 @@ enum err tls_session_new(const struct tls_session_options *options, struct tls_s
 	if (options->server_name != NULL && !SSL_set_tlsext_host_name(session->ssl, options->server_name)) {
 		ERR_clear_error();
 		return why_set(why, ERR_MALFORMED, "a DNS name of at most 255 characters",
-			"check the address in the settings", "the server's name is none: %s", options->server_name);
+			"check the address in the settings", "this is not the name of a server: %s",
+			options->server_name);
 	}
 	if (options->alpn_sign != NULL)
 		application_protocol_add_sign(session, options->context, options->alpn_sign);

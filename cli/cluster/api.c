@@ -60,7 +60,7 @@ static enum err read_config(const struct command_line *line, struct kube_config 
 			"give --kubeconfig FILE", "no cluster is named");
 	if (strchr(path, ':') != NULL)
 		return why_set(why, ERR_CONFIG, "one kubeconfig",
-			"write one with 'kubectl config view --flatten' and give it as --kubeconfig",
+			"write one with `kubectl config view --flatten` and give it as --kubeconfig",
 			"KUBECONFIG names several files: %s", path);
 	return line->is_for_completion ? kube_config_load(path, out, why)
 				       : kube_config_load_with_plugin(path, out, why);
@@ -118,7 +118,7 @@ static enum err explain_forbidden(const struct exchange *exchange, const struct 
 	const char *message = json_string_value(json_object_get(status, "message"));
 	if (message != NULL && (strstr(message, " cannot ") == NULL || strstr(message, " resource ") == NULL))
 		return why_set(exchange->detail, ERR_CONFLICT, "an object that the cluster admits",
-			"see what refuses it: PodSecurity, a quota, a webhook", "%s", message);
+			"find out what refuses it: PodSecurity, a quota or a webhook", "%s", message);
 	return why_set(exchange->detail, ERR_DENIED, "an account that may read the cluster",
 		"use an account with the role cluster-admin", "this account may not %s %.160s", exchange->verb,
 		exchange->path);
@@ -157,8 +157,8 @@ static void on_done(void *arg, enum err err, const struct kube_response *respons
 	exchange->answer = json_read(response->body, NULL);
 	if (!json_is_object(exchange->answer))
 		exchange->err = why_set(exchange->detail, ERR_MALFORMED, "a JSON object from the API server",
-			"see that --kubeconfig names an API server of Kubernetes",
-			"the answer to %.160s is no JSON object", exchange->path);
+			"check that --kubeconfig names an API server of Kubernetes",
+			"the answer to %.160s is not a JSON object", exchange->path);
 }
 
 static enum err ask(
@@ -244,6 +244,6 @@ enum err api_list(struct api *api, const char *path, api_item_fn *on_item, void 
 				"the API server's list %.160s continues in a way that is not understood", path);
 	}
 	return why_set(why, ERR_TOO_LARGE, "a list of at most 400,000 items",
-		"see that --kubeconfig names an API server of Kubernetes",
+		"check that --kubeconfig names an API server of Kubernetes",
 		"the API server's list %.160s has no end after %d pages", path, PAGES_MAX);
 }

@@ -104,7 +104,8 @@ static void check_images(struct findings *findings, const json_t *pods)
 			continue;
 		snprintf(got, sizeof(got), "replicas have the images %.100s and %.100s", first, other);
 		wrong(findings, "control-plane-version", "one release of the control plane",
-			"wait for the rollout to end, or see why it does not: kubectl rollout status", got);
+			"wait until the rollout has ended, or find out why it does not end: `kubectl rollout status`",
+			got);
 		return;
 	}
 	if (json_array_size(pods) > 0)
@@ -119,7 +120,7 @@ void check_control(struct findings *findings, const json_t *deployment, const js
 	if (deployment == NULL) {
 		snprintf(got, sizeof(got), "namespace %.64s has no Deployment handfast-control", own_namespace);
 		wrong(findings, "control-plane", "the control plane",
-			"kubectl apply -f handfast.yaml, or give --control-namespace", got);
+			"run `kubectl apply -f handfast.yaml`, or give --control-namespace", got);
 		return;
 	}
 	for (size_t i = 0; i < json_array_size(pods); i++)
@@ -128,7 +129,7 @@ void check_control(struct findings *findings, const json_t *deployment, const js
 		findings_well(findings, "control-plane", "%zu of %zu replicas are ready", num_ready, num_wanted);
 	} else {
 		snprintf(got, sizeof(got), "%zu of %zu replicas of the control plane are ready", num_ready, num_wanted);
-		snprintf(fix, sizeof(fix), "see kubectl -n %.64s describe pods, and their logs", own_namespace);
+		snprintf(fix, sizeof(fix), "run `kubectl -n %.64s describe pods`, and read their logs", own_namespace);
 		wrong(findings, "control-plane", "every replica ready, and at least one", fix, got);
 	}
 	check_images(findings, pods);
@@ -139,7 +140,8 @@ void check_registration(struct findings *findings, const json_t *configuration)
 	const json_t *hooks = json_object_get(configuration, "webhooks");
 	if (configuration == NULL || json_array_size(hooks) == 0) {
 		wrong(findings, "webhook", "the MutatingWebhookConfiguration handfast",
-			"kubectl apply -f handfast.yaml", "no webhook is registered: pods start without a sidecar");
+			"run `kubectl apply -f handfast.yaml`",
+			"no webhook is registered: pods start without a sidecar");
 		return;
 	}
 	for (size_t i = 0; i < json_array_size(hooks); i++) {
@@ -151,7 +153,7 @@ void check_registration(struct findings *findings, const json_t *configuration)
 			return;
 		}
 		if (strcmp(checks_text(hook, "failurePolicy"), "Fail") != 0) {
-			wrong(findings, "webhook", "failurePolicy: Fail", "kubectl apply -f handfast.yaml",
+			wrong(findings, "webhook", "failurePolicy: Fail", "run `kubectl apply -f handfast.yaml`",
 				"pods start without a sidecar while the webhook is away");
 			return;
 		}
@@ -187,7 +189,7 @@ void check_service(struct findings *findings, const char *name, const json_t *sl
 	}
 	snprintf(got, sizeof(got), "Service %.64s has no ready endpoint", name);
 	wrong(findings, "service", "a ready replica of the control plane behind it",
-		"start the control plane, or kubectl apply -f handfast.yaml to restore the Service", got);
+		"start the control plane, or restore the Service: `kubectl apply -f handfast.yaml`", got);
 }
 
 void check_definition(struct findings *findings, const char *name, const char *version, const json_t *definition)
@@ -203,7 +205,7 @@ void check_definition(struct findings *findings, const char *name, const char *v
 	}
 	snprintf(got, sizeof(got), "%.64s is not served as %.32s", name, version);
 	wrong(findings, "definition", "the resource definitions of release " HANDFAST_VERSION,
-		"kubectl apply -f handfast.yaml of that release", got);
+		"run `kubectl apply -f handfast.yaml` with that release's file", got);
 }
 
 /* --- namespaces with the label --- */
@@ -241,8 +243,8 @@ static void check_refused_mode(struct findings *findings, const json_t *namespac
 		return;
 	snprintf(got, sizeof(got), "namespace %.64s enforces %.16s, which refuses the sidecars of the mode tproxy",
 		name, checks_label(namespace_, CHECKS_POD_SECURITY));
-	snprintf(fix, sizeof(fix), "kubectl annotate --overwrite namespace %.64s handfast.dev/interception=redirect",
-		name);
+	snprintf(fix, sizeof(fix),
+		"run `kubectl annotate --overwrite namespace %.64s handfast.dev/interception=redirect`", name);
 	wrong(findings, "pod-security", "a namespace that allows NET_RAW, or the mode redirect", fix, got);
 }
 
@@ -255,9 +257,9 @@ static void check_label(struct findings *findings, const json_t *namespace_)
 		return;
 	snprintf(got, sizeof(got), "namespace %.64s has the label " CHECKS_LABEL "=%.64s, and its pods get no sidecar",
 		name, value);
-	snprintf(fix, sizeof(fix), "kubectl label --overwrite namespace %.64s " CHECKS_LABEL "=enabled, or =disabled",
-		name);
-	wrong(findings, "namespace-label", "the value enabled, which alone is selected", fix, got);
+	snprintf(fix, sizeof(fix),
+		"run `kubectl label --overwrite namespace %.64s " CHECKS_LABEL "=enabled`, or `=disabled`", name);
+	wrong(findings, "namespace-label", "the value enabled, the only one that is selected", fix, got);
 }
 
 void check_pod_security(struct findings *findings, const json_t *namespaces, bool has_cni)
@@ -278,8 +280,8 @@ void check_pod_security(struct findings *findings, const json_t *namespaces, boo
 		snprintf(got, sizeof(got), "namespace %.64s enforces %.16s, which refuses the init container",
 			checks_name(one), checks_label(one, CHECKS_POD_SECURITY));
 		snprintf(fix, sizeof(fix),
-			"install handfast-cni, or kubectl label --overwrite namespace %.64s " CHECKS_POD_SECURITY
-			"=privileged",
+			"install handfast-cni, or run `kubectl label --overwrite namespace "
+			"%.64s " CHECKS_POD_SECURITY "=privileged`",
 			checks_name(one));
 		wrong(findings, "pod-security", "a namespace that allows NET_ADMIN, or the CNI plugin", fix, got);
 	}
@@ -297,7 +299,8 @@ void check_release(struct findings *findings, const char *release)
 	}
 	snprintf(got, sizeof(got), "the control plane is %.32s, this program is " HANDFAST_VERSION, release);
 	snprintf(fix, sizeof(fix), "use the command line of release %.32s, or finish the upgrade", release);
-	wrong(findings, "release", "one release of both, since what is checked is that of this program", fix, got);
+	wrong(findings, "release", "the same release of both, because the checks are those of this program's release",
+		fix, got);
 }
 
 /* As PodSecurity's level `restricted` wants it. */
@@ -322,14 +325,14 @@ void check_tried_injection(struct findings *findings, const char *namespace_, co
 	}
 	snprintf(got, sizeof(got), "a pod of namespace %.64s would start without a sidecar", namespace_);
 	wrong(findings, "injection", "a webhook that is called for namespaces with the label",
-		"kubectl apply -f handfast.yaml, which restores the webhook's selectors", got);
+		"restore the webhook's selectors: `kubectl apply -f handfast.yaml`", got);
 }
 
 void check_left_registration(struct findings *findings, const json_t *configuration, const json_t *own_namespace)
 {
 	if (configuration != NULL && own_namespace == NULL) {
 		wrong(findings, "webhook", "no webhook without the control plane that answers it",
-			"kubectl delete mutatingwebhookconfiguration handfast",
+			"run `kubectl delete mutatingwebhookconfiguration handfast`",
 			"the webhook is registered, and nothing answers it: no pod can start where the label is");
 		return;
 	}

@@ -7,7 +7,7 @@
 #define CHECKS_LABEL             "handfast.dev/inject" /* of namespaces; "enabled" */
 #define CHECKS_POD_SECURITY      "pod-security.kubernetes.io/enforce"
 #define CHECKS_RESTARTED         "deployment,statefulset,daemonset"
-#define CHECKS_RESTART           "kubectl -n %.64s rollout restart " CHECKS_RESTARTED /* a fix; the namespace */
+#define CHECKS_RESTART           "`kubectl -n %.64s rollout restart " CHECKS_RESTARTED "`" /* a fix; the namespace */
 #define CHECKS_CONTROL_NAMESPACE "handfast-system"
 
 void checks_collect(void *arg, const json_t *item); /* appends a copy to the array `arg` */

@@ -185,7 +185,7 @@ static enum err try_injection(struct check *check, const json_t *namespace_, str
 		struct why refused = *why;
 		if (strstr(refused.got, "denied the request") != NULL)
 			return why_set(why, err, "a pod that gets a sidecar",
-				"see the whole refusal: kubectl get events --all-namespaces; where the CNI plugin is "
+				"see the whole refusal: `kubectl get events --all-namespaces`; where the CNI plugin is "
 				"installed, set kubernetes.cni: true and restart the control plane",
 				"namespace %.63s: %s", name, refused.got);
 		return why_set(why, err, "a webhook that answers",

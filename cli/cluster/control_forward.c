@@ -83,8 +83,8 @@ static void read_once(struct control_forward *forward)
 		close_end(forward);
 	else if (pod_forward_send(forward->stream, span_of(bytes, (size_t)len)) != ERR_NONE) {
 		(void)why_set(&why, ERR_LIMIT, "an API server that takes a request of a few KiB",
-			"see what stands between here and the API server", "64 KiB wait to be sent to pod %.63s",
-			forward->pod);
+			"check the network, and any proxy, between here and the API server",
+			"64 KiB wait to be sent to pod %.63s", forward->pod);
 		finish(forward, &why);
 	}
 }
@@ -143,7 +143,7 @@ static void explain_end(
 			"port %u of pod %.63s: %.150s", forward->port, forward->pod, from->got);
 	else if (err == ERR_CLOSED)
 		(void)why_set(why, ERR_UNAVAILABLE, "a control plane that answers",
-			"see its log: kubectl logs deployment/handfast-control; then repeat the command",
+			"read its log: `kubectl logs deployment/handfast-control`; then repeat the command",
 			"pod %.63s has closed the connection", forward->pod);
 	else
 		*why = *from;

@@ -23,7 +23,7 @@ enum err control_pods_ready(const json_t *pods, const char *namespace_, json_t *
 	if (json_array_size(pods) == 0)
 		return why_set(why, ERR_NOT_FOUND, "a control plane of Handfast in the cluster",
 			"give its namespace as --control-namespace; on a machine with a control plane of its own give "
-			"--socket; see what is installed: handfast check --cluster",
+			"--socket; what is installed: `handfast check --cluster`",
 			"namespace %.63s has no pod of the control plane", namespace_);
 	json_t *ready = json_array();
 	for (size_t i = 0; i < json_array_size(pods); i++)
@@ -35,7 +35,8 @@ enum err control_pods_ready(const json_t *pods, const char *namespace_, json_t *
 	}
 	json_decref(ready);
 	snprintf(fix, sizeof fix,
-		"see why: kubectl -n %.63s logs deployment/handfast-control; handfast check --cluster", namespace_);
+		"find out why: `kubectl -n %.63s logs deployment/handfast-control`; `handfast check --cluster`",
+		namespace_);
 	return why_set(why, ERR_UNAVAILABLE, "a replica of the control plane that is ready", fix,
 		"none of the %zu pods of the control plane in namespace %.63s is ready", json_array_size(pods),
 		namespace_);

@@ -60,8 +60,8 @@ static void report(const char *space, const char *condition, const json_t *noted
 	struct why why;
 	long long num = json_integer_value(json_object_get(noted, "num"));
 	snprintf(fix, sizeof fix,
-		"handfast check pod/NAME -n %.63s has the fix; where the control plane was installed anew, restart the "
-		"pods",
+		"`handfast check pod/NAME -n %.63s` has the fix; where the control plane was installed anew, restart "
+		"the pods",
 		space);
 	(void)why_set(&why, ERR_UNAVAILABLE, "sidecars that nothing is wrong with", fix,
 		"%s: %lld %s of namespace %.63s, such as %.63s (%s)", condition, num, num == 1 ? "sidecar" : "sidecars",

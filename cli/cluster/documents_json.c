@@ -54,7 +54,7 @@ static enum err check(const json_t *document, const char *name, size_t line, str
 	size_t num = 0;
 	if (!json_is_object(document))
 		return why_set(why, ERR_MALFORMED, "documents that are objects, such as {\"kind\": \"Pod\"}",
-			"correct the file", "%s, line %zu: this document is no object", name, line);
+			"correct the file", "%s, line %zu: this document is not an object", name, line);
 	if (!is_bounded(document, 1, &num))
 		return why_set(why, ERR_TOO_LARGE, "documents of at most 200,000 values, 100 deep", "correct the file",
 			"%s, line %zu: this is not understood", name, line);

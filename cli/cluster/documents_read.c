@@ -26,7 +26,7 @@ static enum err refuse(const struct reader *reader, const yaml_node_t *node, enu
 static enum err no_object(struct why *why, const char *name, size_t line)
 {
 	return why_set(why, ERR_MALFORMED, "documents that are objects, such as {kind: Pod}", "correct the file",
-		"%s, line %zu: this document is no object", name, line);
+		"%s, line %zu: this document is not an object", name, line);
 }
 
 /* --- tags --- */
@@ -164,7 +164,7 @@ static enum err read_one(struct reader *reader, yaml_parser_t *parser, json_t *i
 	if (yaml_parser_load(parser, &reader->document) == 0)
 		return why_set(reader->detail, ERR_MALFORMED, "YAML or JSON", "correct the file", "%s, line %zu: %s",
 			reader->name, parser->problem_mark.line + 1,
-			parser->problem != NULL ? parser->problem : "it is no YAML");
+			parser->problem != NULL ? parser->problem : "it is not YAML");
 	const yaml_node_t *root = yaml_document_get_root_node(&reader->document);
 	*out_more = root != NULL;
 	reader->num_nodes = reader->depth = 0;

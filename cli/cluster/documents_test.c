@@ -92,10 +92,10 @@ static void a_tag_that_is_not_followed_is_refused(_unused_ void **state)
 
 static void a_document_that_is_no_object_is_refused(_unused_ void **state)
 {
-	is_refused("just text\n", ERR_MALFORMED, "x.yaml, line 1: this document is no object");
-	is_refused("a: 1\n---\n- b\n", ERR_MALFORMED, "x.yaml, line 3: this document is no object");
-	is_refused("{\"a\": 1}\n\n[1]", ERR_MALFORMED, "x.yaml, line 3: this document is no object");
-	is_refused("7", ERR_MALFORMED, "no object");
+	is_refused("just text\n", ERR_MALFORMED, "x.yaml, line 1: this document is not an object");
+	is_refused("a: 1\n---\n- b\n", ERR_MALFORMED, "x.yaml, line 3: this document is not an object");
+	is_refused("{\"a\": 1}\n\n[1]", ERR_MALFORMED, "x.yaml, line 3: this document is not an object");
+	is_refused("7", ERR_MALFORMED, "not an object");
 }
 
 static void json_has_the_same_limits(_unused_ void **state)

@@ -63,8 +63,8 @@ static void wrong(struct findings *findings, const char *whose, struct span labe
 	char until[DATE_TEXT_MAX];
 	struct why why;
 	(void)why_set(&why, ERR_EXPIRED, "a certificate that does not end so soon",
-		"a root: handfast ca status, handfast ca rotate; another is renewed by itself: see the control plane's "
-		"log",
+		"a root: `handfast ca status`, `handfast ca rotate`; another is renewed by itself: see the control "
+		"plane's log",
 		"%s: the one with %.*s %s %s", whose, (int)labels.len, (const char *)labels.ptr,
 		to_s > now_s ? "expires at" : "has expired at", (show_time(to_s * 1000, until), until));
 	findings_wrong(findings, "certificate-expiry", &why);

@@ -24,7 +24,7 @@ enum err learned_read(const json_t *pod, struct inject_options *out, struct why 
 	const char *control = env_of(sidecar, "HANDFAST_SIDECAR_CONTROL_ADDRESS");
 	if (sidecar == NULL || control[0] == '\0')
 		return why_set(why, ERR_NOT_FOUND, "a webhook that gives pods a sidecar",
-			"see handfast check --cluster, or give --control-address and --root-sha256",
+			"run `handfast check --cluster`, or give --control-address and --root-sha256",
 			"a pod that was tried in the cluster got no sidecar");
 	*out = (struct inject_options){.sidecar_image = checks_text(sidecar, "image"),
 		.init_image = checks_text(init, "image"),

@@ -94,7 +94,7 @@ static enum err explain(struct exchange *exchange, struct why *why)
 		snprintf(text, sizeof text, "%s", why->got);
 		return why_set(why, ERR_UNAVAILABLE,
 			"a sidecar that answers at port " FIXED_TEXT(FIXED_PORT_ADMIN) " of its loopback interface",
-			"see its log: kubectl logs -c handfast, and the log of its node's kubelet",
+			"read its log: `kubectl logs -c handfast`, and the log of its node's kubelet",
 			"pod %.63s/%.63s: %.400s", exchange->namespace_, exchange->pod, text);
 	}
 	if (exchange->err != ERR_NONE && why->got[0] != '\0')

@@ -37,7 +37,7 @@ static enum err read_pod(struct pod_pages *pages, struct why *why)
 		return pod_page_denied(pages->namespace_, "get pods of", why);
 	if (err == ERR_NOT_FOUND)
 		return why_set(why, err, "the name of a pod, and its namespace as -n",
-			"see the names: kubectl get pods --all-namespaces", "namespace %.63s has no pod %.100s",
+			"list the names: `kubectl get pods --all-namespaces`", "namespace %.63s has no pod %.100s",
 			pages->namespace_, pages->pod);
 	return err != ERR_NONE ? err : pod_sidecar_judge(pod, why);
 }
@@ -48,7 +48,7 @@ static enum err read_names(const struct command_line *line, struct pod_pages *pa
 	const char *name = line->num_arguments == 1 ? pod_sidecar_name(argument) : NULL;
 	if (name == NULL)
 		return why_set(why, ERR_CONFIG, "one pod, as pod/NAME or NAME",
-			"see the names: kubectl get pods --all-namespaces", "%s: %.100s",
+			"list the names: `kubectl get pods --all-namespaces`", "%s: %.100s",
 			line->num_arguments == 1 ? "this is not the name of a pod" : "several names are given, from",
 			argument);
 	if (given != NULL && pod_sidecar_name(given) != given)

@@ -32,17 +32,16 @@ enum err pod_sidecar_judge(const json_t *pod, struct why *why)
 	char fix[192], state[160];
 	if (sidecar_in(json_object_get(pod, "spec"), "initContainers", "containers") == NULL)
 		return why_set(why, ERR_NOT_FOUND, "a pod with the container handfast",
-			"see why with 'handfast check'; pods that were created before their namespace got the label "
-			"have "
-			"to be created again",
+			"find out why: `handfast check`; pods that were created before their namespace got the label "
+			"have to be created again",
 			"pod %.63s/%.63s has no sidecar", space, name);
 	const json_t *status = sidecar_in(json_object_get(pod, "status"), "initContainerStatuses", "containerStatuses");
 	if (json_object_get(json_object_get(status, "state"), "running") != NULL)
 		return ERR_NONE;
 	if (!checks_state(status, "it", state, sizeof state))
 		snprintf(state, sizeof state, "its node has not reported it yet");
-	snprintf(fix, sizeof fix, "kubectl -n %.40s describe pod %.40s, and its log: kubectl logs -c handfast", space,
-		name);
+	snprintf(fix, sizeof fix,
+		"run `kubectl -n %.40s describe pod %.40s`, and read its log: `kubectl logs -c handfast`", space, name);
 	return why_set(why, ERR_UNAVAILABLE, "a sidecar that runs", fix,
 		"the sidecar of pod %.63s/%.63s does not run; %s", space, name, state);
 }

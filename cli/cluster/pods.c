@@ -189,8 +189,8 @@ static const char *more(const struct tally *tally, enum trouble trouble)
 	return tally->num[trouble] > 3 ? ", ..." : "";
 }
 
-#define RESTART_BEFORE "restart them: kubectl -n "
-#define RESTART_AFTER  " rollout restart " CHECKS_RESTARTED
+#define RESTART_BEFORE "restart them: `kubectl -n "
+#define RESTART_AFTER  " rollout restart " CHECKS_RESTARTED "`"
 
 /* What pods of a namespace lack: the name of the namespace stands between both parts of the fix. */
 static const struct lack {
@@ -198,9 +198,10 @@ static const struct lack {
 } lacks[] = {
 	[WITHOUT_SIDECAR] = {"pods-without-sidecar", "a sidecar in each pod of a namespace with the label",
 		"no sidecar", RESTART_BEFORE, RESTART_AFTER},
-	[ASKS_IN_VAIN] = {"namespace-label", "the label at the namespace, too: the webhook is called for those alone",
-		CHECKS_LABEL ": enabled, and no sidecar", "kubectl label namespace ",
-		" " CHECKS_LABEL "=enabled, then rollout restart its " CHECKS_RESTARTED},
+	[ASKS_IN_VAIN] = {"namespace-label",
+		"the label at the namespace too: the webhook is called only for pods of such namespaces",
+		CHECKS_LABEL ": enabled, and no sidecar", "run `kubectl label namespace ",
+		" " CHECKS_LABEL "=enabled`, then rollout restart its " CHECKS_RESTARTED},
 	[OLDER] = {"sidecar-version", "sidecars of the control plane's release", "a sidecar of another release",
 		RESTART_BEFORE, RESTART_AFTER},
 };
@@ -227,7 +228,7 @@ static void report_not_ready(const struct tally *tally, struct findings *finding
 	unsigned num = tally->num[NOT_READY];
 	if (num == 0)
 		return;
-	snprintf(fix, sizeof(fix), "see kubectl -n %.64s logs POD -c handfast", tally->name);
+	snprintf(fix, sizeof(fix), "run `kubectl -n %.64s logs POD -c handfast`", tally->name);
 	(void)why_set(&why, ERR_UNAVAILABLE, "a sidecar that is ready", fix,
 		"%u %s of namespace %.40s not ready: %s%s (%s)", num, num == 1 ? "sidecar" : "sidecars", tally->name,
 		tally->names[NOT_READY], more(tally, NOT_READY), tally->reason);
@@ -254,7 +255,8 @@ void pods_report_left(const struct pods *pods, struct findings *findings)
 		if (tally->num_with == 0)
 			continue;
 		snprintf(fix, sizeof(fix),
-			"kubectl label namespace %.64s " CHECKS_LABEL "-, then rollout restart its " CHECKS_RESTARTED,
+			"run `kubectl label namespace %.64s " CHECKS_LABEL
+			"-`, then rollout restart its " CHECKS_RESTARTED,
 			tally->name);
 		(void)why_set(&why, ERR_CONFIG, "no sidecar before the control plane goes", fix,
 			"%u %s of namespace %.64s still %s a sidecar", tally->num_with,

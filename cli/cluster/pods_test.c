@@ -52,7 +52,7 @@ static void a_pod_without_a_sidecar_is_found_where_the_label_is(_unused_ void **
 		"5 pods of namespace shop have no sidecar: cart, cart, cart, ...");
 	assert_string_equal(
 		json_string_value(json_object_get(test_row(&here.findings, "pods-without-sidecar", 0), "fix")),
-		"restart them: kubectl -n shop rollout restart deployment,statefulset,daemonset");
+		"restart them: `kubectl -n shop rollout restart deployment,statefulset,daemonset`");
 	assert_int_equal(here.findings.num_wrong, 1);
 }
 

@@ -39,7 +39,7 @@ void check_policies(struct findings *findings, const json_t *policies)
 	if (num > ROWS_MAX) {
 		struct why why = {0};
 		(void)why_set(&why, ERR_CONFIG, "policies that are accepted and whose rules each decide something",
-			"mend those above; handfast policy list shows all", "%u further policies", num - ROWS_MAX);
+			"correct those above; `handfast policy list` shows all", "%u further policies", num - ROWS_MAX);
 		findings_wrong(findings, "policy", &why);
 	}
 	if (num == 0 && json_array_size(policies) > 0)

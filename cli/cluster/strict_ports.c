@@ -120,8 +120,8 @@ static void report_space(
 	size_t num_left_out = json_object_size(json_object_get(ports->left_out, space));
 	if (num_left_out > 0)
 		findings_well(findings, "strict",
-			"namespace %s: %zu further ports had connections; handfast check "
-			"pod/NAME lists those of one pod",
+			"namespace %s: %zu further ports had connections; `handfast check pod/NAME` lists those of one "
+			"pod",
 			space, num_left_out);
 }
 

@@ -82,7 +82,7 @@ enum err attest_check_not_banned(struct check *check)
 	if (!svid_holders_is_banned(check->attest->store, &check->svid_holder.id))
 		return ERR_NONE;
 	return why_set(&check->detail, ERR_REVOKED, ATTEST_BANNED_EXPECTED,
-		"if it may come back, an operator lifts the ban: handfast unban", "%s is banned",
+		"if it may come back, an operator lifts the ban: `handfast unban`", "%s is banned",
 		check->svid_holder.id.text);
 }
 
@@ -100,11 +100,12 @@ static enum err check_svid_holder(struct check *check, const struct spiffe_id *o
 	enum err err = svid_holders_find(check->attest->store, check->key_hash, &check->svid_holder);
 	if (err == ERR_NOT_FOUND)
 		return why_set(&check->detail, ERR_DENIED, "an attestation key that a join token has enrolled",
-			"give the sidecar a new join token: handfast token create", "the attestation key is unknown");
+			"give the sidecar a new join token: `handfast token create`", "the attestation key is unknown");
 	RETURN_IF_ERR(err);
 	if (check->svid_holder.by != SVID_HOLDER_BY_TOKEN)
-		return why_set(&check->detail, ERR_DENIED, "the proof with which the attestation key came, made anew",
-			"let the sidecar attest as before, or give it a join token: handfast token create",
+		return why_set(&check->detail, ERR_DENIED,
+			"the proof with which the attestation key was registered, made again",
+			"let the sidecar attest as before, or give it a join token: `handfast token create`",
 			"the attestation key alone is no proof: %s", check->svid_holder.id.text);
 	RETURN_IF_ERR(attest_check_own(check, own, "key"));
 	return attest_check_not_banned(check);
@@ -224,7 +225,7 @@ static void redeem(struct check *check)
 static enum err refuse_attestation(struct check *check, const char *what)
 {
 	return why_set(&check->detail, ERR_UNSUPPORTED, "a join token, or the attestation key that it has enrolled",
-		"give the sidecar a join token: handfast token create", "%s", what);
+		"give the sidecar a join token: `handfast token create`", "%s", what);
 }
 
 static enum err start_token(struct check *check, const struct attest_request *request)
@@ -267,8 +268,8 @@ static enum err start_kubernetes(struct check *check, const struct attest_reques
 	if (kubernetes->review == NULL)
 		return why_set(&check->detail, ERR_UNSUPPORTED,
 			"a join token, or a control plane that takes Kubernetes tokens",
-			"set kubernetes.enabled of the control plane, or give the sidecar a join token: handfast token "
-			"create",
+			"set kubernetes.enabled of the control plane, or give the sidecar a join token: `handfast "
+			"token create`",
 			"the request carries a Kubernetes token");
 	if (request->own != NULL)
 		spiffe_id_copy(request->own, &check->own);

@@ -124,8 +124,8 @@ enum err attest_by_x509(struct check *check, const struct attest_request *reques
 	_cleanup_(buf_done) struct buf message = BUF_INIT(128);
 	if (attest->x509.roots_path == NULL)
 		return why_set(&check->detail, ERR_UNSUPPORTED, "a control plane that takes machine certificates",
-			"set attestation.x509.roots of the control plane, or give the sidecar a join token: handfast "
-			"token create",
+			"set attestation.x509.roots of the control plane, or give the sidecar a join token: `handfast "
+			"token create`",
 			"the request carries a machine certificate");
 	RETURN_IF_ERR(read_files(check));
 	RETURN_IF_ERR(signed_bytes(check, request, &message));

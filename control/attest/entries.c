@@ -109,7 +109,7 @@ static void check_one(void *arg, const struct workload_entry *other, bool is_sto
 		return;
 	if (strcmp(placing->entry->name, other->name) == 0)
 		placing->err = why_set(placing->detail, ERR_EXISTS, "a name of its own for each entry",
-			is_stored ? "delete that one first: handfast entry delete" : "choose another name",
+			is_stored ? "delete that one first: `handfast entry delete`" : "choose another name",
 			"there is an entry %s%s", other->name, is_stored ? "" : " in the settings");
 	else
 		placing->err = workload_entry_check_beside(placing->entry, other, placing->detail);
@@ -142,11 +142,11 @@ enum err attest_entry_delete(
 	_cleanup_(mem_freep) char *text = mem_printf("%.*s", (int)name.len, (const char *)name.ptr);
 	for (size_t i = 0; i < attest->num_entries; i++)
 		if (strcmp(attest->entries[i].name, text) == 0)
-			return why_set(why, ERR_DENIED, "an entry that handfast entry create has made",
+			return why_set(why, ERR_DENIED, "an entry that `handfast entry create` has made",
 				"remove it from attestation.entries, and reload", "entry %s is in the settings", text);
 	entry_key(text, key);
 	if (!store_get(attest->store, key, &value))
-		return why_set(why, ERR_NOT_FOUND, "an entry of that name", "see handfast entry list",
+		return why_set(why, ERR_NOT_FOUND, "an entry of that name", "see `handfast entry list`",
 			"there is no entry %s", text);
 	store_swap(attest->store, key, value.version, span_of(NULL, 0), on_done, arg);
 	return ERR_NONE;
@@ -179,7 +179,7 @@ enum err attest_choose(
 	attest_entry_each(attest, consider, &confirming.choice);
 	if (confirming.choice.best == NULL)
 		return why_set(why, ERR_DENIED, "an entry whose selectors are all proven",
-			"make one: handfast entry create, or attestation.entries", "no entry fits%s%s",
+			"make one: `handfast entry create`, or attestation.entries", "no entry fits%s%s",
 			facts->num > 0 ? "; proven is " : "", facts->num > 0 ? facts->texts[facts->num - 1] : "");
 	attest_entry_each(attest, confirm, &confirming);
 	*out = confirming.choice.best;

@@ -80,7 +80,7 @@ static bool is_in_networks(const struct join_token *token, const struct ip_addr 
 /* The answer to every request without the secret, whatever else is wrong: it is no oracle about tokens. */
 static enum err refuse_secret(struct why *why)
 {
-	return why_set(why, ERR_DENIED, "a join token of this control plane", "make a new one: handfast token create",
+	return why_set(why, ERR_DENIED, "a join token of this control plane", "make a new one: `handfast token create`",
 		"the token is unknown or its secret is wrong");
 }
 
@@ -95,18 +95,18 @@ enum err join_token_check(
 		return refuse_secret(why);
 	if (!is_in_networks(token, &use->source))
 		return why_set(why, ERR_DENIED, "a source in the networks of the join token",
-			"make one for this network: handfast token create --network",
+			"make one for this network: `handfast token create --network`",
 			"the source %s is in none of them", ip_addr_format(&use->source, text));
 	if (token->is_bound && memcmp(token->key_hash, use->key_hash, DIGEST_LEN) != 0)
 		return why_set(why, ERR_DENIED, "a join token that has not been used",
-			"make a new one: handfast token create; if this one was stolen: handfast ban",
+			"make a new one: `handfast token create`; if this one was stolen: `handfast ban`",
 			"the token was used by another attestation key");
 	if (!token->is_bound && use->now_s < token->not_before_s)
 		return why_set(why, ERR_NOT_YET_VALID, "a join token that is already valid", "check the clocks",
 			"the token is not valid yet");
 	if (!token->is_bound && use->now_s >= token->not_after_s)
 		return why_set(why, ERR_EXPIRED, "a join token that is still valid",
-			"make a new one: handfast token create", "the token expired %lld s ago",
+			"make a new one: `handfast token create`", "the token expired %lld s ago",
 			(long long)(use->now_s - token->not_after_s));
 	*out_binds = !token->is_bound;
 	return ERR_NONE;

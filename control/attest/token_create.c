@@ -31,8 +31,8 @@ static enum err fill(const struct attest *attest, const struct attest_token_requ
 			"name an identity of this trust domain whose path is not below /handfast", "%s is not allowed",
 			token->id.text);
 	if (svid_holders_is_banned(attest->store, &token->id))
-		return why_set(why, ERR_REVOKED, "an identity that is not banned", "lift the ban first: handfast unban",
-			"%s is banned", token->id.text);
+		return why_set(why, ERR_REVOKED, "an identity that is not banned",
+			"lift the ban first: `handfast unban`", "%s is banned", token->id.text);
 	if (request->ttl_s < 0 || request->ttl_s > JOIN_TOKEN_TTL_MAX_S ||
 		request->num_networks > JOIN_TOKEN_NETWORKS_MAX)
 		return why_set(why, ERR_CONFIG, "at most 30 days and 16 networks",

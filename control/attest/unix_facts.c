@@ -178,9 +178,8 @@ enum err unix_facts_read(int fd, struct selector_set *facts, struct why *why)
 	enum err err = open_pidfd(fd, &pidfd);
 	if (err == ERR_UNSUPPORTED)
 		return why_set(why, err, "a kernel with SO_PEERPIDFD (Linux 6.5)",
-			"upgrade the kernel of the control plane's host, or give the sidecar a join token: handfast "
-			"token "
-			"create",
+			"upgrade the kernel of the control plane's host, or give the sidecar a join token: `handfast "
+			"token create`",
 			"this one could take a process for another that had its number");
 	if (err != ERR_NONE)
 		return has_ended(why);

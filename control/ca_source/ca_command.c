@@ -87,7 +87,7 @@ static void answer(struct ca_command *command, struct span message)
 	else
 		finish(command,
 			why_set(&why, ERR_REFUSED, "a command that signs the request and prints the chain",
-				"run it by hand with the output of handfast ca csr", "%.*s", (int)text.len,
+				"run it by hand with the output of `handfast ca csr`", "%.*s", (int)text.len,
 				(const char *)text.ptr),
 			(struct span){0}, &why);
 }

@@ -40,7 +40,8 @@ static void fail(struct ca_source *source, enum err err, const struct why *why)
 {
 	struct why own = {0};
 	if (why == NULL || why->err == ERR_NONE) {
-		(void)why_set(&own, err, "an intermediate of the operator's authority", "see identity.ca",
+		(void)why_set(&own, err, "an intermediate of the operator's authority",
+			"check identity.ca in the settings, and the log lines before this one",
 			"the attempt failed: %s", err_text(err));
 		why = &own;
 	}

@@ -182,7 +182,7 @@ static void end_the_rest(void)
 		poll(NULL, 0, REST_POLL_MS);
 	}
 	log_error("ca-command",
-		"the command of identity.ca.command has left processes that cannot be ended; see 'ps -A'");
+		"the command of identity.ca.command has left processes that cannot be ended; see `ps -A`");
 }
 
 /* The command may have closed its outputs and run on. */

@@ -238,6 +238,6 @@ enum err workload_choice_confirm(
 		return ERR_NONE;
 	return why_set(why, ERR_DENIED,
 		"entries that give one identity, or of which one has all selectors of the other",
-		"add selectors to one of them: handfast entry list",
+		"add selectors to one of them: `handfast entry list`",
 		"entries %s and %s both fit and give different identities", best->name, entry->name);
 }

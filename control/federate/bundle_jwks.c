@@ -7,7 +7,7 @@
 #include "certs/web_key_members.h"
 #include <stdio.h>
 
-#define FIX "ask the partner's operator to mend it; the bundle that was there before stays in use"
+#define FIX "ask the partner's operator to correct it; the former bundle stays in use"
 
 enum { MEMBER_TEXT_MAX = 2048 };
 
@@ -214,7 +214,7 @@ enum err jwks_bundle_parse(struct span text, struct jwks_bundle *out, struct why
 	json_t *map = json_read(text, &error);
 	if (map == NULL)
 		return why_set(why, ERR_MALFORMED, "a trust bundle in JSON", FIX,
-			"the partner's bundle is no JSON: %.100s", error.text);
+			"the partner's bundle is not JSON: %.100s", error.text);
 	enum err err = read_all(map, &bundle, why);
 	json_decref(map);
 	if (err == ERR_NONE)

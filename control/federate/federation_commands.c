@@ -135,7 +135,7 @@ static enum err begin(const struct federation *federation, struct span trust_dom
 	struct partner *partner = federation_find(federation, trust_domain);
 	if (partner == NULL)
 		return why_set(why, ERR_NOT_FOUND, "a trust domain of federation.partners",
-			"see handfast federation list, or add the partner to the settings",
+			"see `handfast federation list`, or add the partner to the settings",
 			"no partner has this trust domain");
 	if (partner->on_done != NULL)
 		return why_set(why, ERR_EXISTS, "one command at a time", "try again",

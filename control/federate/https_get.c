@@ -92,7 +92,8 @@ static void take(struct https_get *get, struct span bytes, bool is_end)
 	if (err == ERR_UNAVAILABLE)
 		return;
 	if (err != ERR_NONE)
-		end_with(get, ERR_PROTOCOL, expected, is_end ? "it was cut" : "the bundle endpoint speaks no HTTP");
+		end_with(
+			get, ERR_PROTOCOL, expected, is_end ? "it was cut" : "the bundle endpoint does not speak HTTP");
 	else if (answer.status != 200)
 		refuse_status(get, answer.status);
 	else if (take_body(get, &answer) != ERR_NONE)

@@ -59,7 +59,7 @@ static enum err make_anchors(struct partner *partner, struct why *why)
 	_cleanup_(bundle_set_unrefp) struct bundle_set *set = bundle_set_new();
 	if (!partner->has_record || partner->record.live.num_roots == 0)
 		return why_set(why, ERR_NO_BUNDLE, "a first bundle of the partner, by which its endpoint is known",
-			"set bundle_file, or run handfast federation import",
+			"set bundle_file, or run `handfast federation import`",
 			"there is no root of %s yet, and the profile is https_spiffe", partner->settings.domain.name);
 	RETURN_IF_ERR(partner_record_bundle(&partner->record, &bundle, why));
 	RETURN_IF_ERR(bundle_set_add(set, bundle, why));
@@ -227,7 +227,7 @@ static enum err check_sequence(const struct partner *partner, const struct jwks_
 		partner_record_has_same_content(&partner->record, fresh))
 		return ERR_NONE;
 	return why_set(why, ERR_CONFLICT, "a bundle that is not older than the one in use",
-		"if the partner has started over: handfast federation refresh --any-sequence",
+		"if the partner has started over: `handfast federation refresh --any-sequence`",
 		"the bundle of %s has the sequence %" PRIu64 " after %" PRIu64, partner->settings.domain.name,
 		fresh->sequence, known->sequence);
 }

@@ -71,7 +71,8 @@ static enum err load_or_make(
 	 */
 	if (err == ERR_NOT_FOUND && (authority->mark.epoch != 0 || authority->options.policy != KEYS_MAY_BE_MADE))
 		return why_set(why, ERR_STATE_DAMAGED, "the key of every authority",
-			"restore a backup of the key folder, or handfast-control keys import; nothing was overwritten",
+			"restore a backup of the key folder, or run `handfast-control keys import`; nothing was "
+			"overwritten",
 			"the %s key is missing", kind->title);
 	return err == ERR_NOT_FOUND ? make_and_save(authority, kind, NULL, out, why) : err;
 }
@@ -195,7 +196,7 @@ void authority_done(struct authority *authority)
 }
 
 #define RESTORE_FIX                                                                                                    \
-	"restore the newest store; if it is lost, restore a backup and start over from it: handfast-control restore"
+	"restore the newest store; if it is lost, restore a backup and start over from it: `handfast-control restore`"
 
 enum err authority_judge(const struct authority *authority, const struct store_mark *mark, struct why *why)
 {
@@ -303,8 +304,9 @@ static enum err sign(const struct authority *authority, const struct key_pair *i
 			"the authority becomes valid in %lld s", (long long)(from - now));
 	if (leaf.not_after_s <= now)
 		return why_set(why, ERR_EXPIRED, "an authority that is still valid",
-			authority->root.key == NULL ? "sign another intermediate: handfast ca csr, handfast ca import"
-						    : "replace the root: handfast ca rotate --force",
+			authority->root.key == NULL
+				? "sign another intermediate: `handfast ca csr`, `handfast ca import`"
+				: "replace the root: `handfast ca rotate --force`",
 			"the authority expired %lld s ago", (long long)(now - to));
 	return certificate_make(&leaf, out_leaf, why);
 }

@@ -39,8 +39,8 @@ static enum err make_cross(
 		.issuer_key = above->key};
 	if (spec.not_before_s >= spec.not_after_s)
 		return why_set(why, ERR_EXPIRED, "a bootstrap root that is still valid",
-			"begin the mesh anew: an empty state_dir, and new join tokens for all sidecars: handfast token "
-			"create",
+			"begin the mesh anew: an empty state_dir, and new join tokens for all sidecars: `handfast "
+			"token create`",
 			"the bootstrap root has expired, and no sidecar would accept its successor");
 	return certificate_make(&spec, out, why);
 }

@@ -85,7 +85,7 @@ enum err chain_find_path(const struct authority *authority, const struct chain *
 	struct cert_description shown;
 	if (chain_is_self_signed(at))
 		return why_set(why, ERR_NOT_SVID, "an intermediate that a root has signed",
-			"sign the request of handfast ca csr by the root's key",
+			"sign the request of `handfast ca csr` by the root's key",
 			"the certificate of the signer's key is self-signed");
 	for (size_t num_above = 0;; num_above++) {
 		size_t i = find_issuer(chain, at);
@@ -184,7 +184,7 @@ static enum err check_life(
 		RETURN_IF_ERR(certificate_validity(path[i], &from, &to));
 		if (to - authority_now_s(authority) < LEFT_LEAST_S)
 			return why_set(why, ERR_EXPIRED, "authorities that are valid for a minute more, at least",
-				"have them signed anew, for weeks or more", "the %s ends in %lld s",
+				"have them signed again, for weeks or more", "the %s ends in %lld s",
 				i == 0 ? "intermediate" : "authority above the intermediate",
 				(long long)(to - authority_now_s(authority)));
 	}

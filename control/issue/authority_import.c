@@ -58,7 +58,7 @@ enum err authority_use_imported(struct authority *authority, struct why *why)
 {
 	if (!authority_is_below(&authority->imported, &authority->root))
 		return why_set(why, ERR_UNAVAILABLE, "an intermediate below the operator's root",
-			"handfast ca csr and handfast ca import on this control plane, or identity.ca.source",
+			"`handfast ca csr` and `handfast ca import` on this control plane, or identity.ca.source",
 			"the signer has neither the root's key nor an intermediate below it");
 	RETURN_IF_ERR(use(authority, &authority->imported, why));
 	if (key_folder_remove(&authority->folder, AUTHORITY_IMPORTED_FILE, why) != ERR_NONE)
@@ -71,7 +71,7 @@ static enum err keep(struct authority *authority, struct key_pair *pair, struct 
 {
 	_cleanup_(key_pair_done) struct key_pair next = {.certificate = BUF_INIT(CERTIFICATE_MAX)};
 	if (authority->next_root.key != NULL)
-		return why_set(why, ERR_EXISTS, "no other rotation under way", "see 'handfast ca status'",
+		return why_set(why, ERR_EXISTS, "no other rotation under way", "see `handfast ca status`",
 			"the signer has made a next root of its own");
 	RETURN_IF_ERR(buf_append(&next.certificate, root));
 	RETURN_IF_ERR(key_folder_save(&authority->folder, AUTHORITY_IMPORTED_FILE, pair, why));
@@ -102,7 +102,7 @@ static enum err take(struct authority *authority, const struct import_request *r
 	digest_sha256(root, digest);
 	if (request->root_sha256.len > 0 && !span_eq(span_of(digest, DIGEST_LEN), request->root_sha256))
 		return why_set(why, ERR_EXISTS, "an intermediate below a root of the rotation that is under way",
-			"let it end, or give it up with handfast ca abort; then repeat this",
+			"let it end, or give it up with `handfast ca abort`; then repeat this",
 			"the root of this chain is another one");
 	if (is_same(pair, &authority->imported) && span_eq(root, buf_span(&authority->next_root.certificate)))
 		return ERR_NONE;
@@ -132,7 +132,7 @@ static enum err import_chain(struct authority *authority, const struct import_re
 		if (certificate_matches(buf_span(&chain->der[i]), pair->key) == ERR_NONE)
 			RETURN_IF_ERR(buf_append(&pair->certificate, buf_span(&chain->der[i])));
 	if (buf_len(&pair->certificate) == 0)
-		return why_set(why, ERR_NOT_FOUND, "a certificate for the key of handfast ca csr, or of the key file",
+		return why_set(why, ERR_NOT_FOUND, "a certificate for the key of `handfast ca csr`, or of the key file",
 			"sign the request of this control plane: each has its own",
 			"none of the %zu certificates has that key", chain->num);
 	RETURN_IF_ERR(chain_find_path(authority, chain, pair, &root, why));
@@ -162,7 +162,7 @@ enum err authority_import(
 		if (has_certificate_of(&chain, keys[i]))
 			pair.key = private_key_ref(keys[i]);
 	if (pair.key == NULL)
-		return why_set(why, ERR_NOT_FOUND, "a certificate for the key of handfast ca csr",
+		return why_set(why, ERR_NOT_FOUND, "a certificate for the key of `handfast ca csr`",
 			"sign the request of this control plane: each has its own",
 			"none of the %zu certificates is for a key of this signer", chain.num);
 	return import_chain(authority, request, &chain, &pair, out, why);
@@ -181,7 +181,7 @@ static enum err read_key(const char *path, struct private_key **out, struct why 
 		err = pem_next(&rest, &block);
 	if (err != ERR_NONE || block.is_encrypted || strcmp(block.label, "PRIVATE KEY") != 0)
 		return why_set(why, ERR_MALFORMED, "a P-256 private key, PKCS#8 in PEM, without a passphrase",
-			"convert it: openssl pkcs8 -topk8 -nodes -in KEY -out NEW", "%s has %s", path,
+			"convert it: `openssl pkcs8 -topk8 -nodes -in KEY -out NEW`", "%s has %s", path,
 			err == ERR_NONE ? block.label : "no block that can be read");
 	return private_key_parse(span_of(block.der, block.der_len), out, why);
 }

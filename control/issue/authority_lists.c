@@ -45,7 +45,7 @@ enum err authority_sign_list(
 	RETURN_IF_ERR(find(authority, request->sha256, &pair, why));
 	if (request->above >= LIST_NUMBER_MAX)
 		return why_set(why, ERR_LIMIT, "a number of the last list below 2^62",
-			"replace the intermediate: handfast revoke --intermediate", "the number is at its end");
+			"replace the intermediate: `handfast revoke --intermediate`", "the number is at its end");
 	if (life_s > 2 * authority->options.max_leaf_ttl_s)
 		life_s = 2 * authority->options.max_leaf_ttl_s;
 	if (life_s < LIST_LIFE_LEAST_S)

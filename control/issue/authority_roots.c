@@ -124,8 +124,8 @@ enum err authority_activate_root(struct authority *authority, const struct root_
 		if (!authority_pair_is(&authority->next_root, request->sha256))
 			return why_set(why, ERR_NOT_FOUND,
 				"an intermediate of this control plane below the mesh's root",
-				"handfast ca csr and handfast ca import here, or identity.ca.source",
-				"this control plane has no intermediate below the root that is to be used");
+				"`handfast ca csr` and `handfast ca import` here, or identity.ca.source",
+				"this control plane has no intermediate under the root that it should use");
 		RETURN_IF_ERR(make_next_the_root(authority, why));
 	}
 	return authority->must_replace_intermediate ? authority_replace_intermediate(authority, why) : ERR_NONE;
@@ -152,7 +152,7 @@ enum err authority_renew_intermediate(struct authority *authority, uint64_t epoc
 	RETURN_IF_ERR(authority_check_epoch(authority, epoch, why));
 	if (authority->root.key == NULL)
 		return why_set(why, ERR_DENIED, "a root whose key the signer has",
-			"have another intermediate signed first: handfast ca csr, handfast ca import",
+			"have another intermediate signed first: `handfast ca csr`, `handfast ca import`",
 			"the root is the operator's, and another intermediate below it is not there");
 	return authority_replace_intermediate(authority, why);
 }

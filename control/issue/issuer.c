@@ -151,7 +151,7 @@ static enum err reap(struct issuer *issuer)
 	if (WIFSIGNALED(status))
 		log_error("issuer", "the signer was ended by signal %d (%s)%s", WTERMSIG(status),
 			strsignal(WTERMSIG(status)),
-			WTERMSIG(status) == SIGSYS ? ": a system call outside of its list; dmesg names it, type=1326"
+			WTERMSIG(status) == SIGSYS ? ": a system call outside of its list; `dmesg` names it, type=1326"
 						   : "");
 	return WIFEXITED(status) && WEXITSTATUS(status) == SIGNER_EXIT_BAD_STATE ? ERR_STATE_DAMAGED : ERR_UNAVAILABLE;
 }
@@ -174,7 +174,8 @@ static void explain(struct span text, enum err err, struct why *why)
 {
 	_cleanup_(mem_freep) char *copy = mem_printf("%.*s", (int)text.len, (const char *)text.ptr);
 	if (!why_parse(copy, err, why))
-		(void)why_set(why, err, "a request that the signer may grant", "see the reason", "%s", copy);
+		(void)why_set(why, err, "a request that the signer may grant",
+			"read the signer's lines in the control plane's log, then repeat the request", "%s", copy);
 }
 
 static void answer(struct issuer *issuer, const struct wire_answer *answer)

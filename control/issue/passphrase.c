@@ -12,8 +12,8 @@ static enum err check_length(struct span passphrase, struct why *why)
 {
 	if (passphrase.len >= PASSPHRASE_MIN && passphrase.len <= PASSPHRASE_MAX)
 		return ERR_NONE;
-	return why_set(why, ERR_CONFIG, "a passphrase of 12 to 1024 bytes", "make one: openssl rand -base64 24 > FILE",
-		"the passphrase has %zu bytes", passphrase.len);
+	return why_set(why, ERR_CONFIG, "a passphrase of 12 to 1024 bytes",
+		"make one: `openssl rand -base64 24 > FILE`", "the passphrase has %zu bytes", passphrase.len);
 }
 
 static enum err derive(struct span passphrase, const uint8_t *salt, EVP_AEAD_CTX *out)
@@ -57,7 +57,7 @@ enum err passphrase_open(
 	EVP_AEAD_CTX_zero(&aead);
 	RETURN_IF_ERR(check_length(passphrase, why));
 	if (sealed.len < HEAD_LEN + NONCE_LEN + TAG_LEN || !span_starts_with(sealed, span_of_str(kind)))
-		return why_set(why, ERR_MALFORMED, "a file that handfast-control keys export or backup wrote",
+		return why_set(why, ERR_MALFORMED, "a file that `handfast-control keys export` or `backup` wrote",
 			"name that file; keys export is for keys import, backup for restore; a mesh's keys in PEM are "
 			"copied instead",
 			"the file does not begin as such a file");

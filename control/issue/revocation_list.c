@@ -79,7 +79,7 @@ static enum err add_entries(X509_CRL *crl, const struct revocation_list_spec *sp
 		int64_t since_s;
 		if (num == REVOCATION_LIST_ENTRIES_MAX)
 			return why_set(why, ERR_LIMIT, "at most 512 revoked certificates in a list",
-				"revoke their intermediate: handfast revoke --intermediate", "there are more");
+				"revoke their intermediate: `handfast revoke --intermediate`", "there are more");
 		if (len == 0 || len > SERIAL_MAX || rest.len < 1 + len + sizeof since_s)
 			return why_set(why, ERR_MALFORMED, "serials of 1 to 20 bytes", "report this as a defect",
 				"entry %zu is malformed", num + 1);

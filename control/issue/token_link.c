@@ -49,7 +49,9 @@ static enum err receive(struct token_link *link, struct buf *out)
 	memcpy(text, rest.ptr, rest.len);
 	text[rest.len] = 0;
 	if (!why_parse(text, ERR_UNAVAILABLE, &link->trouble))
-		(void)why_set(&link->trouble, ERR_UNAVAILABLE, "a token that signs", "see the reason", "%.200s", text);
+		(void)why_set(&link->trouble, ERR_UNAVAILABLE, "a token that signs",
+			"try the token with pkcs11-tool; the control plane's log and the token's have more", "%.200s",
+			text);
 	return ERR_UNAVAILABLE;
 }
 

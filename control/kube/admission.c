@@ -36,7 +36,7 @@ static enum err parse(struct span body, json_t **out, struct why *why)
 	json_t *root = json_read(buf_span(&stripped), &error);
 	if (root == NULL)
 		return why_set(
-			why, ERR_MALFORMED, EXPECTED, FIX, "the body is no JSON: line %d, %s", error.line, error.text);
+			why, ERR_MALFORMED, EXPECTED, FIX, "the body is not JSON: line %d, %s", error.line, error.text);
 	*out = root;
 	return ERR_NONE;
 }

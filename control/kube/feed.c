@@ -70,7 +70,7 @@ static void on_synced(void *arg)
 {
 	struct feed_watch *watch = arg;
 	if (!watch->has_synced)
-		log_notice("kube", "the %s of the cluster have come in", kinds[watch->kind].name);
+		log_notice("kube", "the %s of the cluster have been received", kinds[watch->kind].name);
 	watch->has_synced = true;
 	kube_view_synced(watch->feed->view, watch->kind);
 }
@@ -134,7 +134,7 @@ void kube_feed_each_condition(const struct kube_feed *feed, kube_condition_fn *e
 	if (feed->unmeshed.num == 0)
 		return;
 	(void)why_set(&why, ERR_NOT_FOUND, "a sidecar in every pod of a namespace with handfast.dev/inject=enabled",
-		"restart their workloads (kubectl rollout restart), or label the pods handfast.dev/inject=disabled",
+		"restart their workloads (`kubectl rollout restart`), or label the pods handfast.dev/inject=disabled",
 		"pods without a sidecar: %zu, such as %s", feed->unmeshed.num, feed->unmeshed.example);
 	each(arg, "kube_pods_without_sidecar", &why);
 }

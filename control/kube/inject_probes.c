@@ -170,7 +170,7 @@ static void rewrite(const struct probe *probe, const char *handler, const json_t
 			"container %s: the %s probe asks the host %.80s, not the pod, and stays as it is",
 			probe->at->name, probe->kind, host);
 	else if (port == 0)
-		inject_warn(injection, "container %s: the port of the %s probe is no port of the container",
+		inject_warn(injection, "container %s: the port of the %s probe is not a port of the container",
 			probe->at->name, probe->kind);
 	else if (!add(probe, handler, way, port))
 		inject_warn(injection,

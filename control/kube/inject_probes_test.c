@@ -97,8 +97,8 @@ static void what_is_not_the_pods_stays_with_a_warning(void **state)
 	(void)state;
 	static const char *const rows[][2] = {
 		{"'livenessProbe': {'httpGet': {'port': 80, 'host': '192.0.2.1'}}", "asks the host 192.0.2.1"},
-		{"'livenessProbe': {'tcpSocket': {'port': 'web'}}", "is no port of the container"},
-		{"'livenessProbe': {'tcpSocket': {'port': 70000}}", "is no port of the container"},
+		{"'livenessProbe': {'tcpSocket': {'port': 'web'}}", "is not a port of the container"},
+		{"'livenessProbe': {'tcpSocket': {'port': 70000}}", "is not a port of the container"},
 	};
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		struct injected *injected = test_inject(test_pod(rows[i][0], ""), NULL, NULL);

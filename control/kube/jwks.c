@@ -90,7 +90,7 @@ static enum err read_set(const json_t *set, struct jwks *jwks, struct why *why)
 	const json_t *rows = json_object_get(set, "keys");
 	size_t num = json_array_size(rows);
 	if (!json_is_array(rows))
-		return why_set(why, ERR_MALFORMED, EXPECTED, FIX, "the key set is no JSON object with keys");
+		return why_set(why, ERR_MALFORMED, EXPECTED, FIX, "the key set is not a JSON object with keys");
 	if (num > JWKS_KEYS_MAX)
 		return why_set(why, ERR_TOO_LARGE, EXPECTED, FIX, "the key set has %zu keys, more than %d", num,
 			JWKS_KEYS_MAX);

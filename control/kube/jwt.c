@@ -50,7 +50,7 @@ static enum err read_header(struct span part, struct jwt *jwt, struct why *why)
 {
 	json_t *header = jws_object(part, HEADER_MAX);
 	if (header == NULL)
-		return malformed(why, "the token's header is no JSON object");
+		return malformed(why, "the token's header is not a JSON object");
 	enum err err = read_alg(header, &jwt->alg, why);
 	const char *kid = text_of(header, "kid", JWT_KID_MAX);
 	if (err == ERR_NONE && kid == NULL)
@@ -102,7 +102,7 @@ static enum err read_claims(struct span part, struct jwt *jwt, struct why *why)
 {
 	jwt->claims = jws_object(part, CLAIMS_MAX);
 	if (jwt->claims == NULL)
-		return malformed(why, "the token's claims are no JSON object");
+		return malformed(why, "the token's claims are not a JSON object");
 	jwt->issuer = text_of(jwt->claims, "iss", TEXT_MAX);
 	if (jwt->issuer == NULL)
 		return malformed(why, "the token names no issuer");

@@ -217,9 +217,9 @@ static void put_line(struct buf *out, const char *prefix, const char *name, cons
 void kube_plane_list_obstacles(const struct kube_plane *plane, struct buf *out)
 {
 	if (!kube_feed_has_synced(plane->feed))
-		put_line(out, "", "kubernetes", "the cluster's objects have not come in");
+		put_line(out, "", "kubernetes", "the cluster's objects have not been received");
 	if (!kube_policies_are_known(plane->policies))
-		put_line(out, "", "kube_policies", "the cluster's policies have not come in");
+		put_line(out, "", "kube_policies", "the cluster's policies have not been received");
 }
 
 void kube_plane_each_certificate(

@@ -153,7 +153,7 @@ static void on_synced(void *arg)
 	struct kube_policies *policies = arg;
 	policy_set_synced(&policies->set);
 	if (!policies->has_synced)
-		log_notice("kube", "the policies of the cluster have come in: %zu", policies->set.num);
+		log_notice("kube", "the policies of the cluster have been received: %zu", policies->set.num);
 	policies->has_synced = true;
 	now_known(policies);
 	if (policy_set_has_changed(&policies->set))
@@ -315,7 +315,7 @@ static void refused_condition(const struct kube_policies *policies, kube_conditi
 	if (num == 0)
 		return;
 	(void)why_set(&why, ERR_MALFORMED, "policies that are accepted",
-		"look at their status: kubectl get policies.handfast.dev -A -o wide",
+		"read their status: `kubectl get policies.handfast.dev -A -o wide`",
 		"%zu policies are not accepted, such as %s/%.80s", num, example->namespace_->name, example->name);
 	each(arg, "kube_policies", &why);
 }

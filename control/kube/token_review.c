@@ -67,7 +67,7 @@ static enum err read_status(const json_t *status, const char *audience, struct k
 	const char *error = json_string_value(json_object_get(status, "error"));
 	if (!json_is_object(status))
 		return why_set(why, ERR_PROTOCOL, "a TokenReview with a status", "inspect the API server's log",
-			"the API server's answer is no TokenReview");
+			"the API server's answer is not a TokenReview");
 	/* On failure `authenticated` is absent. An error beside it means that it was not decided. */
 	if (!json_is_true(json_object_get(status, "authenticated")) || error != NULL)
 		return refused(why, "the API server refuses the token: ", error);

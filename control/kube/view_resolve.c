@@ -329,7 +329,7 @@ bool kube_view_resolve(void *arg, const struct addr *destination, struct resolut
 {
 	struct kube_view *view = arg;
 	if (!view->is_synced)
-		return unknown(out, "the state of the cluster has not come in from its API server");
+		return unknown(out, "the state of the cluster has not been received from its API server");
 	const struct place *place = place_find(view, &destination->ip);
 	if (place != NULL && resolve_place(view, place, destination, out))
 		return true;

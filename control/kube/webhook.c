@@ -45,7 +45,7 @@ static void review(struct webhook *webhook, struct webhook_request *request)
 		const struct ip_addr *from = &request->conn->from.ip;
 		count(webhook, CONTROL_INJECT_MALFORMED);
 		if (limited_log_allows_source(webhook->lines, from, "malformed"))
-			log_why(LOG_LEVEL_WARNING, "webhook", "a request is no review", &why);
+			log_why(LOG_LEVEL_WARNING, "webhook", "a request is not a review", &why);
 		char text[sizeof(struct why)];
 		buf_clear(&request->answer);
 		CHECK(buf_printf(&request->answer, "%s\n", why_format(&why, text, sizeof(text))) == ERR_NONE);

@@ -84,7 +84,7 @@ static void other_requests_get_their_status(void **state)
 	expect_status(&client, "POST", "/", span_of_str(review), "404", "/inject");
 	expect_status(&client, "POST", "/injection", span_of_str(review), "404", "/inject");
 	expect_status(&client, "GET", PATH, span_of_str(""), "405", "POST");
-	expect_status(&client, "POST", PATH, span_of_str(""), "400", "no JSON");
+	expect_status(&client, "POST", PATH, span_of_str(""), "400", "not JSON");
 	expect_status(&client, "POST", PATH, span_of_str("{}"), "400", "AdmissionReview");
 	expect_status(&client, "POST", PATH, span_of_str(review), "200", "\"allowed\":true");
 	assert_int_equal(metrics_read(world->metrics, CONTROL_INJECT_MALFORMED), 2);

@@ -226,7 +226,7 @@ enum err page_token_read(struct span file, struct span *out, struct why *why)
 		is_printable &= token.ptr[i] > ' ' && token.ptr[i] < 0x7f;
 	if (token.len < PAGE_TOKEN_LEAST || token.len > PAGE_TOKEN_MAX || !is_printable)
 		return why_set(why, ERR_CONFIG, "a token of 32 to 256 printable bytes without a space, on one line",
-			"make one: openssl rand -hex 32", "the file of page.token_file has %zu bytes%s", token.len,
+			"make one: `openssl rand -hex 32`", "the file of page.token_file has %zu bytes%s", token.len,
 			is_printable ? "" : ", of which some are not printable");
 	*out = token;
 	return ERR_NONE;

@@ -36,7 +36,7 @@ static const char *name_of(CK_RV result)
 	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
 		if (names[i].result == result)
 			return names[i].name;
-	return "see PKCS#11, CKR_";
+	return "a CKR_ code of PKCS#11";
 }
 
 static enum err failed(const char *call, CK_RV result, struct why *why)

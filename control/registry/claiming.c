@@ -73,7 +73,7 @@ static enum err has_room(const struct registry *registry, const struct claim *wa
 	if (num_of_key < REGISTRY_KEY_CLAIMS_MAX && member->num_claims < REGISTRY_IDENTITY_CLAIMS_MAX)
 		return ERR_NONE;
 	return why_set(why, ERR_LIMIT, "at most 16 addresses per attestation key and 16384 per identity",
-		"release claims of sidecars that no longer exist: handfast entry release ADDRESS",
+		"release claims of sidecars that no longer exist: `handfast entry release ADDRESS`",
 		"%s has claimed %u by this key and %u in all", wanted->id.text, num_of_key, member->num_claims);
 }
 
@@ -103,8 +103,8 @@ static enum err may_claim(const struct registry *registry, const struct claim *w
 	ip_addr_format(ip, text);
 	if (is_of_sidecar(ip))
 		return why_set(why, ERR_DENIED, "an address of the sidecar's host",
-			"exclude 15012,15014 inbound on the control plane's host: handfast-init up "
-			"--exclude-inbound-ports 15012,15014",
+			"exclude 15012,15014 inbound on the control plane's host: `handfast-init up "
+			"--exclude-inbound-ports 15012,15014`",
 			"%s is what a sidecar on the control plane's own host connects from", text);
 	if (!registry_is_inside(registry, ip))
 		return why_set(why, ERR_DENIED, "an address inside mesh.networks", "add its network to mesh.networks",
@@ -114,8 +114,8 @@ static enum err may_claim(const struct registry *registry, const struct claim *w
 			"%s claims %s, which an entry gives to %s", id->text, text, entry->identity.text);
 	if (held != NULL && !held->has_ended && !spiffe_id_eq(&held->id, id))
 		return why_set(why, ERR_DENIED, "an address that no other identity has claimed",
-			"if its owner no longer exists: handfast entry release ADDRESS; then this claim is granted by "
-			"itself",
+			"if its owner no longer exists: `handfast entry release ADDRESS`; then this claim is granted "
+			"by itself",
 			"%s claims %s, held by %s", id->text, text, held->id.text);
 	return held != NULL && !held->has_ended ? ERR_NONE : has_room(registry, wanted, why);
 }

@@ -63,7 +63,7 @@ static void on_stored(void *arg, enum err err, _unused_ uint64_t version)
 	struct bootstrap_change *change = arg;
 	struct why why = {0};
 	if (err == ERR_CONFLICT)
-		(void)why_set(&why, err, "one change of the bootstrap root at a time", "look at 'handfast ca status'",
+		(void)why_set(&why, err, "one change of the bootstrap root at a time", "see `handfast ca status`",
 			"another command or another replica of the control plane has changed it meanwhile");
 	else if (err != ERR_NONE)
 		store_explain(change->bootstrap->options.store, err, &why);
@@ -139,9 +139,9 @@ static enum err is_under_way(const struct bootstrap *bootstrap, struct why *why)
 {
 	bool overlaps = bootstrap->state.phase == BOOTSTRAP_OVERLAP;
 	return why_set(why, ERR_EXISTS, "no replacement of the bootstrap root under way",
-		overlaps ? "see 'handfast ca status' for who still needs it; then: handfast ca retire --bootstrap"
-			 : "see 'handfast ca status'; 'handfast ca rotate --bootstrap --force' goes on without silent "
-			   "sidecars, 'handfast ca abort --bootstrap' gives up the successor",
+		overlaps ? "see `handfast ca status` for who still needs it; then: `handfast ca retire --bootstrap`"
+			 : "see `handfast ca status`; `handfast ca rotate --bootstrap --force` goes on without silent "
+			   "sidecars, `handfast ca abort --bootstrap` gives up the successor",
 		"replacement %llu is under way: %s", (unsigned long long)bootstrap->state.number,
 		overlaps ? "the former bootstrap root is still accepted" : "its successor is published");
 }
@@ -168,14 +168,14 @@ void bootstrap_abort(struct bootstrap *bootstrap, rotation_done_fn *on_done, voi
 		on_done(arg, why.err, &why);
 	else if (bootstrap->state.phase == BOOTSTRAP_NONE)
 		on_done(arg,
-			why_set(&why, ERR_NOT_FOUND, "a replacement that is under way", "see 'handfast ca status'",
+			why_set(&why, ERR_NOT_FOUND, "a replacement that is under way", "see `handfast ca status`",
 				"the bootstrap root is not being replaced"),
 			&why);
 	else if (bootstrap->state.phase == BOOTSTRAP_OVERLAP)
 		on_done(arg,
 			why_set(&why, ERR_DENIED, "a successor that does not sign yet",
-				"none is needed: the former bootstrap root is accepted as before; handfast ca retire "
-				"--bootstrap ends that",
+				"none is needed: the former bootstrap root is accepted as before; `handfast ca retire "
+				"--bootstrap` ends that",
 				"join tokens have the successor's pin already"),
 			&why);
 	else {
@@ -206,7 +206,7 @@ void bootstrap_retire(struct bootstrap *bootstrap, rotation_done_fn *on_done, vo
 	if (bootstrap->state.phase != BOOTSTRAP_OVERLAP)
 		on_done(arg,
 			why_set(&why, ERR_NOT_FOUND, "a former bootstrap root that is still accepted",
-				"see 'handfast ca status'; 'handfast ca rotate --bootstrap' replaces the present one",
+				"see `handfast ca status`; `handfast ca rotate --bootstrap` replaces the present one",
 				"there is none"),
 			&why);
 	else if (is_busy(bootstrap, &why) != ERR_NONE)

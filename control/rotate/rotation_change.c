@@ -71,7 +71,7 @@ static void on_stored(void *arg, enum err err, _unused_ uint64_t version)
 		return;
 	}
 	if (err == ERR_CONFLICT)
-		(void)why_set(&why, err, "one change of the rotation at a time", "look at 'handfast ca status'",
+		(void)why_set(&why, err, "one change of the rotation at a time", "see `handfast ca status`",
 			"another command or another replica of the control plane has changed it meanwhile");
 	else
 		store_explain(change->rotation->options.store, err, &why);
@@ -312,13 +312,13 @@ void rotation_abort(struct rotation *rotation, rotation_done_fn *on_done, void *
 		on_done(arg, why.err, &why);
 	else if (rotation->state.phase == ROTATION_NONE)
 		on_done(arg,
-			why_set(&why, ERR_NOT_FOUND, "a rotation that is under way", "see 'handfast ca status'",
+			why_set(&why, ERR_NOT_FOUND, "a rotation that is under way", "see `handfast ca status`",
 				"no rotation is under way"),
 			&why);
 	else if (rotation->state.phase == ROTATION_REISSUING)
 		on_done(arg,
 			why_set(&why, ERR_DENIED, "a rotation whose next root does not sign yet",
-				"let it end; then 'handfast ca rotate' replaces this root by another",
+				"let it end; then `handfast ca rotate` replaces this root by another",
 				"sidecars have certificates below the next root already"),
 			&why);
 	else {

@@ -49,7 +49,7 @@ void rotation_take_root(struct rotation *rotation, struct span root_der, rotatio
 		on_done(arg,
 			why_set(&why, ERR_REVOKED, "an intermediate below another root",
 				"make another root, and give each control plane an intermediate below it",
-				"this root was withdrawn by handfast ca replace --compromised"),
+				"this root was withdrawn by `handfast ca replace --compromised`"),
 			&why);
 	} else if (state->phase == ROTATION_PUBLISHING && memcmp(sha256, state->other, DIGEST_LEN) == 0) {
 		on_done(arg, ERR_NONE, NULL);

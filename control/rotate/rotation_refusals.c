@@ -24,8 +24,8 @@ enum err rotation_is_behind(const struct rotation *rotation, struct why *why)
 enum err rotation_is_under_way(const struct rotation *rotation, struct why *why)
 {
 	return why_set(why, ERR_EXISTS, "no rotation under way",
-		"see 'handfast ca status'; 'handfast ca rotate --force' goes on without silent sidecars, 'handfast ca "
-		"abort' gives up the next root",
+		"see `handfast ca status`; `handfast ca rotate --force` goes on without silent sidecars, `handfast ca "
+		"abort` gives up the next root",
 		"rotation %llu is under way: %s", (unsigned long long)rotation->state.number,
 		rotation_phase_name(rotation->state.phase));
 }
@@ -44,7 +44,7 @@ bool rotation_next_is_valid(struct rotation *rotation)
 		return false;
 	rotation->warned_number = rotation->state.number;
 	(void)why_set(&why, ERR_NOT_YET_VALID, "a root that is valid now",
-		"correct this host's clock, wait, or give the rotation up: handfast ca abort",
+		"correct this host's clock, wait, or give the rotation up: `handfast ca abort`",
 		"the next root is valid from %s to %s, and this host's clock has %s", date_format(from_s, from),
 		date_format(to_s, to), date_format(now, text));
 	log_why(LOG_LEVEL_ERROR, "rotate", "the rotation waits", &why);

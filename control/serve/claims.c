@@ -128,7 +128,7 @@ static enum err check_svid_holder(const struct identity_stream *stream, struct w
 	if (err == ERR_NONE && spiffe_id_eq(&svid_holder.id, &stream->sidecar->id))
 		return ERR_NONE;
 	return why_set(why, ERR_DENIED, "an attestation key of this identity",
-		"give the sidecar a new token: handfast token create", "%s",
+		"give the sidecar a new token: `handfast token create`", "%s",
 		err == ERR_NONE ? "the attestation key belongs to another identity" : "the attestation key is unknown");
 }
 

@@ -11,8 +11,8 @@
 #define ROOT_WARN_S (30LL * DAY_S)
 /* Which of them can be replaced while the mesh runs. */
 static const char *const fixes[] = {
-	"see what its replacement waits for: handfast ca status; or begin one: handfast ca rotate --bootstrap",
-	"see what a rotation waits for: handfast ca status; or begin one: handfast ca rotate",
+	"see what its replacement waits for: `handfast ca status`; or begin one: `handfast ca rotate --bootstrap`",
+	"see what a rotation waits for: `handfast ca status`; or begin one: `handfast ca rotate`",
 };
 
 static const enum control_metric metrics[SERVE_CONDITIONS_NUM] = {
@@ -52,7 +52,7 @@ static bool own_authority_fails(const struct serve *serve, struct why *why)
 	}
 	if (rotation_lacks_intermediate(rotation)) {
 		(void)why_set(why, ERR_UNAVAILABLE, "an intermediate of this control plane below the mesh's root",
-			"handfast ca csr and handfast ca import here, or identity.ca.source",
+			"`handfast ca csr` and `handfast ca import` here, or identity.ca.source",
 			"this control plane issues nothing below the mesh's root");
 		return true;
 	}
@@ -68,7 +68,7 @@ static bool is_late(
 		return false;
 	(void)why_set(why, ERR_EXPIRED, "one that is replaced at half of its life",
 		"see the log of the signer, and the disk of the key folder; an intermediate below a root of your own: "
-		"handfast ca csr",
+		"`handfast ca csr`",
 		"the %s %s %lld s%s", what, left_s > 0 ? "expires in" : "expired",
 		(long long)(left_s < 0 ? -left_s : left_s), left_s > 0 ? "" : " ago");
 	return true;

@@ -186,7 +186,7 @@ static enum err keep_chain(struct grant *request, const struct issued *issued, s
 			"report this as a defect", "the signer's intermediate is below another root");
 	if (!rotation_trusts(rotation, request->svid_holder.root_tag))
 		return why_set(why, ERR_UNAVAILABLE, "an intermediate below a root that is trusted",
-			"handfast ca csr and handfast ca import on this control plane",
+			"`handfast ca csr` and `handfast ca import` on this control plane",
 			"this control plane has no intermediate below the mesh's root");
 	for (; request->num_chain < issued->num_chain; request->num_chain++) {
 		struct buf *der = &request->chain[request->num_chain];

@@ -57,8 +57,8 @@ static void on_copy(void *arg, void *stream, void *other)
 		return;
 	log_warning("audit",
 		"copied state: two sidecars use the attestation key of %s, at %s and %s; expected: one state_dir per "
-		"sidecar; fix: empty one of them and give that sidecar a token of its own, or stop both by handfast "
-		"ban",
+		"sidecar; fix: empty one of them and give that sidecar a token of its own, or stop both with `handfast "
+		"ban`",
 		one->sidecar->id.text, ip_addr_format(&one->sidecar->source, here),
 		ip_addr_format(&two->sidecar->source, there));
 }

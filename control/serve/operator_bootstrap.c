@@ -89,7 +89,7 @@ static enum err check_needed(const struct serve *serve, struct why *why)
 	if (num_sidecars == 0 && num_tokens == 0)
 		return ERR_NONE;
 	return why_set(why, ERR_DENIED, "a former bootstrap root that is not needed",
-		"see 'handfast ca status', start those sidecars and replace those tokens; or add --force: they then "
+		"see `handfast ca status`, start those sidecars and replace those tokens; or add --force: they then "
 		"need a new join token each",
 		"%u sidecars have not confirmed its successor, and %u unused join tokens have its pin", num_sidecars,
 		num_tokens);

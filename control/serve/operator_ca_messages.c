@@ -157,7 +157,7 @@ enum err revoke_serial_request_parse(struct span bytes, struct revoke_request *o
 	while (serial.len > 1 && serial.ptr[0] == 0)
 		serial = span_from(serial, 1);
 	if (serial.len == 0 || serial.len > sizeof out->serial)
-		return why_set(why, ERR_MALFORMED, "a serial of 1 to 20 bytes", "see the serials in 'handfast status'",
+		return why_set(why, ERR_MALFORMED, "a serial of 1 to 20 bytes", "see the serials in `handfast status`",
 			"the serial has %zu bytes", serial.len);
 	memcpy(out->serial, serial.ptr, serial.len);
 	out->serial_len = serial.len;

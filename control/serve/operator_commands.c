@@ -77,7 +77,7 @@ static void on_revoked(void *arg, enum err err, _unused_ uint64_t version)
 		err = revoke_answer_encode(true, request->was_used, &request->id, &message);
 	} else if (err == ERR_CONFLICT) {
 		err = why_set(&why, ERR_CONFLICT, "a token that does not change meanwhile",
-			"list the tokens again: handfast token list; a stolen identity needs handfast ban",
+			"list the tokens again: `handfast token list`; a stolen identity needs `handfast ban`",
 			"the token was used just now");
 	} else {
 		audit_failure(request, "revoking a join token", err, &why);

@@ -13,7 +13,7 @@ static void finish(struct operator_request *request, enum err err, const char *w
 		log_notice("audit", "entry %s: %s%s%s", what, request->name, request->id.text == NULL ? "" : " for ",
 			request->id.text == NULL ? "" : request->id.text);
 	else if (err == ERR_CONFLICT)
-		(void)why_set(&why, err, "one change of an entry at a time", "see handfast entry list, and try again",
+		(void)why_set(&why, err, "one change of an entry at a time", "see `handfast entry list`, and try again",
 			"another command has changed the entry meanwhile");
 	else
 		(void)store_explain(request->serve->options.store, err, &why);

@@ -85,7 +85,7 @@ enum err revoke_request_parse(struct span bytes, uint8_t out[JOIN_TOKEN_ID_LEN],
 	RETURN_IF_ERR(pb_unpack(&handfast__v1__token_revoke_request__descriptor, bytes, &arena, &unpacked, why));
 	struct span id = pb_span(((const Handfast__V1__TokenRevokeRequest *)unpacked)->token_id);
 	if (id.len != JOIN_TOKEN_ID_LEN)
-		return why_set(why, ERR_MALFORMED, "a token id of 16 bytes", "see handfast token list",
+		return why_set(why, ERR_MALFORMED, "a token id of 16 bytes", "see `handfast token list`",
 			"the token id has %zu bytes", id.len);
 	memcpy(out, id.ptr, id.len);
 	return ERR_NONE;

@@ -32,7 +32,7 @@ enum err operator_policy_show(struct operator_request *request, struct span byte
 	RETURN_IF_ERR(policy_show_request_parse(bytes, &request->id, why));
 	if (distributor_policy_of(distributor, &request->id, &policy) == ERR_UNAVAILABLE)
 		return why_set(why, ERR_UNAVAILABLE, "the policies of the cluster",
-			"see that the API server answers: handfast status", "they have not come in yet");
+			"check that the API server answers: `handfast status`", "they have not been received yet");
 	distributor_each_sidecar(distributor, count_one, &counting);
 	const struct policy_answer answer = {.trust_domain = distributor_config(distributor)->trust_domain.name,
 		.policy = buf_span(&policy),

@@ -140,8 +140,9 @@ static void warn_of_more(struct policy_list *list)
 	struct why why;
 	if (list->num_more_warnings == 0)
 		return;
-	(void)why_set(&why, ERR_CONFIG, "at most 1000 warnings", "mend those that are shown, then look again",
-		"%zu more warnings are not shown", list->num_more_warnings);
+	(void)why_set(&why, ERR_CONFIG, "at most 1000 warnings",
+		"correct those that are shown, then run the command again", "%zu more warnings are not shown",
+		list->num_more_warnings);
 	list->warnings = mem_realloc(list->warnings, (list->num_warnings + 1) * sizeof(*list->warnings));
 	list->warnings[list->num_warnings++] =
 		(struct policy_list_warning){mem_strdup("policy"), mem_strdup("more"), why};

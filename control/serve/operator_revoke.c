@@ -119,7 +119,7 @@ static void store_revocation(struct operator_request *request)
 	enum err err = revocations_put(request->serve->options.store, &revocation, on_revoked, request);
 	if (err == ERR_NONE)
 		return;
-	(void)why_set(&why, err, "a serial of 1 to 20 bytes", "see the serials in 'handfast status'",
+	(void)why_set(&why, err, "a serial of 1 to 20 bytes", "see the serials in `handfast status`",
 		"the serial has %zu bytes", request->revoke.serial_len);
 	operator_request_finish(request, err, NULL, &why);
 	operator_request_unref(request);

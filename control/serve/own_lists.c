@@ -258,7 +258,7 @@ bool own_lists_trouble(const struct own_lists *lists, struct why *why)
 {
 	if (lists->num_left_out > 0)
 		(void)why_set(why, ERR_LIMIT, "at most 512 revoked certificates in the lists for others",
-			"revoke their intermediate: handfast revoke --intermediate",
+			"revoke their intermediate: `handfast revoke --intermediate`",
 			"%zu revoked certificates are refused by sidecars alone", lists->num_left_out);
 	else if (lists->is_full)
 		(void)why_set(why, ERR_LIMIT, "at most 40 published revocation lists of the mesh's authorities",

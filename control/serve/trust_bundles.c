@@ -116,7 +116,7 @@ enum err trust_may_withdraw(const struct trust *trust, size_t len, struct why *w
 		withdrawn.bytes + len + FIELD_LEN <= TRUST_WITHDRAWN_BYTES_MAX)
 		return ERR_NONE;
 	return why_set(why, ERR_LIMIT, "at most 65,536 bans, as many revoked serials, and 3 MiB of both",
-		"lift bans that are no longer needed: handfast ban list, handfast unban",
+		"lift bans that are no longer needed: `handfast ban list`, `handfast unban`",
 		"there are %zu bans and %zu revoked serials, of %zu bytes", withdrawn.num_bans, withdrawn.num_serials,
 		withdrawn.bytes);
 }

@@ -105,8 +105,8 @@ enum err key_records_expect_none(const struct key_records *records, struct why *
 	if (err != ERR_NONE)
 		return err == ERR_NOT_FOUND ? ERR_NONE : err;
 	return why_set(why, ERR_STATE_DAMAGED, "the Secret with the keys that belong to this mesh",
-		"restore the Secret from a backup; or, to begin a new mesh, remove the records: kubectl -n "
-		"handfast-system delete records --all",
+		"restore the Secret from a backup; or, to begin a new mesh, remove the records: `kubectl -n "
+		"handfast-system delete records --all`",
 		"there are records of a mesh, but its keys are missing");
 }
 

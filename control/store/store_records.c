@@ -117,7 +117,7 @@ static void note_version(struct records_store *records)
 {
 	uint64_t version = 0;
 	if (!record_object_version(kube_watch_version(records->watch), &version))
-		log_warning("store", "the API server's version of the records is no number");
+		log_warning("store", "the API server's version of the records is not a number");
 	records->is_restored = version < records->watched;
 	records->watched = version;
 }

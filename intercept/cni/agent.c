@@ -284,7 +284,7 @@ enum err agent_run(const struct agent_config *config, struct why *why)
 	stop(&agent);
 	if (err == ERR_NONE && agent.has_lost_starter)
 		err = why_set(why, ERR_SYSTEM, "a process of this agent that starts handfast-init",
-			"see dmesg (type=1326: a system call outside of its list), and start the agent again",
+			"see `dmesg` (type=1326: a system call outside of its list), and start the agent again",
 			"the agent's starter has ended");
 	if (err == ERR_NONE && agent.removes)
 		err = install_remove(&config->install, why);

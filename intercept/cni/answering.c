@@ -174,7 +174,7 @@ static void on_deadline(struct loop_timer *timer)
 	const struct cni_pod *pod = &conn->question.pod;
 	if (conn->phase == QUEUED)
 		why_set(&why, ERR_LIMIT, "a turn within 8 s; 8 programs write rules at once",
-			"none: kubelet tries again; if it does not end, look at the load of the node",
+			"none: kubelet tries again; if it does not end, check the load of the node",
 			"pod %s/%s waits for the rules of other pods", pod->namespace_, pod->name);
 	else
 		why_set(&why, ERR_UNAVAILABLE, "a pod that the API server has on this node",
@@ -190,7 +190,7 @@ static void take_question(struct conn *conn)
 	if (memchr(line.ptr, '\n', line.len) == NULL)
 		return;
 	if (conn->netns < 0 || message_question_parse(line, &conn->question) != ERR_NONE) {
-		log_warning(COMPONENT, "a question that is none was dropped; expected: a plugin of this version");
+		log_warning(COMPONENT, "a malformed question was dropped; expected: a plugin of this version");
 		close_conn(conn);
 		return;
 	}

@@ -148,7 +148,7 @@ enum err cni_request_parse(const struct cni_environment *environment, struct spa
 	if (!json_is_object(out->config))
 		return refuse(out_code, CNI_UNDECODABLE,
 			why_set(why, ERR_MALFORMED, "the network's configuration, a JSON object, on standard input",
-				"see the runtime's log", "standard input is no JSON object: %.120s",
+				"see the runtime's log", "standard input is not a JSON object: %.120s",
 				out->config == NULL ? wrong.text : "another type"));
 	if (out->command == CNI_DEL || out->command == CNI_GC)
 		return ERR_NONE; /* whatever their version and names: a pod would not end, and nothing is given back */

@@ -63,7 +63,7 @@ enum err conflist_edit(struct span text, const struct conflist_entry *entry, str
 	if (!json_is_object(whole)) {
 		json_decref(whole);
 		return why_set(why, ERR_MALFORMED, "a network configuration list, a JSON object",
-			"look at the network plugin that writes it", "the file is no JSON object: %.120s",
+			"correct it, or the network plugin that writes it", "the file is not a JSON object: %.120s",
 			whole == NULL ? wrong.text : "another type");
 	}
 	json_t *plugins = json_object_get(whole, "plugins");

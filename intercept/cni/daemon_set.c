@@ -108,8 +108,7 @@ static void report_unknown(
 	log_why(LOG_LEVEL_WARNING, COMPONENT, "at the end", &why);
 	log_warning(COMPONENT,
 		"it is not known whether the DaemonSet is gone (%s): the plugin stays on this node; expected: an "
-		"answer "
-		"of the API server; fix: if this is an uninstall, run 'handfast-cni uninstall' on this node",
+		"answer of the API server; fix: if this is an uninstall, run `handfast-cni uninstall` on this node",
 		err_text(err));
 }
 

@@ -81,7 +81,7 @@ static void on_deadline(struct loop_timer *timer)
 {
 	struct rules_run *run = container_of(timer, struct rules_run, deadline);
 	struct why why;
-	enum err err = why_set(&why, ERR_TIMEOUT, "rules within 20 s", "look at the load of the node",
+	enum err err = why_set(&why, ERR_TIMEOUT, "rules within 20 s", "check the load of the node",
 		"the program handfast-init: no end within its limit");
 	end(run, err, &why);
 }

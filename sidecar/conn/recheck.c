@@ -46,7 +46,7 @@ struct conn_next conn_recheck(struct conn *conn)
 	CHECK(conn->step >= STEP_OPEN); /* decided */
 	if (peer_is_banned(conn)) {
 		why_set(conn_why(conn), ERR_REVOKED, "an identity that is not banned",
-			"to allow this identity again, lift the ban: handfast unban", "the identity %s is banned",
+			"to allow this identity again, lift the ban: `handfast unban`", "the identity %s is banned",
 			conn_peer_id(conn)->text);
 		return conn_close_for(CLOSE_WITHDRAWN);
 	}

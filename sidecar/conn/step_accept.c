@@ -54,8 +54,8 @@ static struct conn_next next_for(struct conn *conn, enum destination_fault fault
 		return conn_close_for(CLOSE_LOOP_REFUSED);
 	case DESTINATION_NOT_REDIRECTED:
 		why_set(conn_why(conn), ERR_DENIED, "a connection that the interception rules redirected",
-			"connect to the workload's port; if the workload made this connection, run 'handfast-init "
-			"check'",
+			"connect to the workload's port; if the workload made this connection, run `handfast-init "
+			"check`",
 			"the client connected to %s directly", text);
 		return conn_close_for(CLOSE_NO_ORIGINAL_DST);
 	case DESTINATION_NOT_LOCAL:
@@ -65,7 +65,7 @@ static struct conn_next next_for(struct conn *conn, enum destination_fault fault
 		return conn_close_for(CLOSE_NOT_LOCAL);
 	case DESTINATION_NOT_CHECKED:
 		why_set(conn_why(conn), ERR_FD_EXHAUSTED, "a free file descriptor for the query to the kernel",
-			"raise the limit of open files (LimitNOFILE=, ulimit -Hn)",
+			"raise the limit of open files (LimitNOFILE=, `ulimit -Hn`)",
 			"the sidecar cannot check whether %s is a local address", text);
 		return conn_close_for(CLOSE_FD_EXHAUSTED);
 	}
@@ -88,7 +88,7 @@ static enum err get_original_dst(struct conn *conn, struct addr *out_local)
 	if (err == ERR_NONE && own_ports_has(&conn->env->own_ports, conn->dst.addr.port))
 		err = socket_local_addr(conn->opening->fd, out_local);
 	if (err != ERR_NONE)
-		why_set(conn_why(conn), err, "an original destination from the kernel", "run 'handfast-init check'",
+		why_set(conn_why(conn), err, "an original destination from the kernel", "run `handfast-init check`",
 			"the kernel reports no original destination: %s", err_text(err));
 	return err;
 }

@@ -8,7 +8,7 @@ static struct conn_next park(struct conn *conn)
 {
 	conn->timeout_reason = CLOSE_NO_POLICY;
 	why_set(conn_why(conn), ERR_TIMEOUT, "this workload's policy from the control plane",
-		"check that the control plane is reachable: handfast check", "no policy has arrived");
+		"check that the control plane is reachable: `handfast check`", "no policy has arrived");
 	return conn_wait();
 }
 
@@ -18,9 +18,10 @@ static void describe_denial(struct conn *conn, const char *expected, const char 
 	char text[ADDR_TEXT_MAX];
 	why_set(conn_why(conn), ERR_DENIED, expected,
 		peer != NULL
-			? "if the source may connect, allow it in the control plane's policy; see handfast policy check"
+			? "if the source may connect, allow it in the control plane's policy; see `handfast policy "
+			  "check`"
 			: "give the source a sidecar; or set the port's mode to permissive, and where rules decide "
-			  "there, allow it by one with 'unauthenticated: true': handfast policy check names both",
+			  "there, allow it by one with 'unauthenticated: true': `handfast policy check` names both",
 		"policy refuses %s at %s (rule: %s)", peer != NULL ? peer->text : "a source without identity",
 		addr_format(&conn->source, text), rule);
 }
@@ -67,7 +68,7 @@ struct conn_next conn_decide(struct conn *conn)
 		describe_denial(conn, "a source that policy allows", made.rule);
 		return conn_close_for(CLOSE_DENIED);
 	case POLICY_PLAINTEXT_REFUSED:
-		describe_denial(conn, "a mutually authenticated tunnel, since the port is strict", made.rule);
+		describe_denial(conn, "a mutually authenticated tunnel, because the port is strict", made.rule);
 		return conn_close_for(CLOSE_PLAINTEXT_REFUSED);
 	}
 	CHECK_UNREACHABLE();
@@ -80,7 +81,7 @@ struct conn_next step_admit_inbound_plain(struct conn *conn)
 		return park(conn);
 	if (policy_mode(policy, conn->dst.addr.port) != INBOUND_STRICT)
 		return conn_next();
-	describe_denial(conn, "a mutually authenticated tunnel, since the port is strict", "mode_strict");
+	describe_denial(conn, "a mutually authenticated tunnel, because the port is strict", "mode_strict");
 	return conn_close_for(CLOSE_PLAINTEXT_REFUSED);
 }
 

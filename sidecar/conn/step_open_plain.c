@@ -88,7 +88,7 @@ static struct conn_next not_started(struct conn *conn, enum err err, bool has_so
 		expected = "a local port that is free for the destination";
 		fix = "keep connections open for longer, add replicas or ports, or widen net.ipv4.ip_local_port_range";
 	} else if (has_source) {
-		fix = "run 'handfast-init up': it adds 169.254.15.6 and 100::6 to lo";
+		fix = "run `handfast-init up`: it adds 169.254.15.6 and 100::6 to lo";
 	}
 	why_set(conn_why(conn), err, expected, fix, "cannot connect to %s: %s", addr_format(&conn->endpoint, text),
 		err_text(err));
@@ -200,8 +200,8 @@ static struct conn_next open_app(struct conn *conn)
 		return conn_open_plain(conn, app, &conn->dst.addr.ip);
 	char text[ADDR_TEXT_MAX], dialed[ADDR_TEXT_MAX];
 	why_set(conn_why(conn), ERR_UNREACHABLE, "a workload that listens in the family that its callers dial",
-		is_v4 ? "let the listener lead to [::1] where callers use IPv6, or run 'handfast-init up'"
-		      : "let the listener lead to 127.0.0.1 where callers use IPv4, or run 'handfast-init up'",
+		is_v4 ? "let the listener lead to [::1] where callers use IPv6, or run `handfast-init up`"
+		      : "let the listener lead to 127.0.0.1 where callers use IPv4, or run `handfast-init up`",
 		"the listener leads to %s, and the caller dialed %s", addr_format(app, text),
 		addr_format(&conn->dst.addr, dialed));
 	return conn_close_for(CLOSE_CONNECT_FAILED);

@@ -27,7 +27,7 @@ static struct conn_next await_answer(struct conn *conn)
 static struct conn_next park(struct conn *conn, enum close_reason timeout_reason, const char *expected, const char *got)
 {
 	conn->timeout_reason = (uint8_t)timeout_reason;
-	why_set(conn_why(conn), ERR_TIMEOUT, expected, "check that the control plane is reachable: handfast check",
+	why_set(conn_why(conn), ERR_TIMEOUT, expected, "check that the control plane is reachable: `handfast check`",
 		"%s", got);
 	return conn_wait();
 }
@@ -56,7 +56,7 @@ static struct conn_next unknown(struct conn *conn)
 		: has_answer
 			? "start a sidecar there, list its network under mesh.plaintext_networks, or remove it from "
 			  "mesh.networks"
-			: "check that the control plane is reachable: handfast check",
+			: "check that the control plane is reachable: `handfast check`",
 		"the destination %s is unknown: %s", addr_format(&conn->dst.addr, text),
 		reason != NULL ? reason : "the control plane gives no reason");
 	return await_answer(conn);
@@ -71,7 +71,7 @@ struct conn_next conn_resolve_service(struct conn *conn)
 		conn->timeout_reason = CLOSE_UNRESOLVED;
 		why_set(conn_why(conn), ERR_NOT_FOUND, "an address of the service from the control plane",
 			snapshot->networks == NULL
-				? "check that the control plane is reachable: handfast check"
+				? "check that the control plane is reachable: `handfast check`"
 				: "add the service to the control plane's settings, or correct listeners.outbound; an "
 				  "older control plane knows no services by name",
 			"the service %s of the listener is not known", conn->opening->service);

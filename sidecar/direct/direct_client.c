@@ -84,7 +84,8 @@ static void on_finish(struct loop_task *task)
 	struct direct_leg *direct = attempt->direct;
 	if (result.outcome == DIRECT_OPEN && direct->leg.is_reset) { /* trust has changed in this round */
 		result.outcome = DIRECT_TLS_FAILED;
-		why_set(&result.detail, ERR_REVOKED, "a peer that is trusted", "see the ban or the withdrawn root",
+		why_set(&result.detail, ERR_REVOKED, "a peer that is trusted",
+			"find out why, at the control plane: `handfast ban list`, `handfast ca status`",
 			"the peer's identity was withdrawn");
 	}
 	if (result.outcome != DIRECT_OPEN && direct != NULL)

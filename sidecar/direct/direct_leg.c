@@ -45,7 +45,7 @@ static void failed(struct direct_leg *direct)
 enum err direct_no_identity(struct why *why)
 {
 	return why_set(why, ERR_UNAVAILABLE, "a valid identity of this sidecar",
-		"check that the control plane is reachable: handfast check", "this sidecar has no valid identity");
+		"check that the control plane is reachable: `handfast check`", "this sidecar has no valid identity");
 }
 
 enum err direct_leg_check_trust(const struct direct_leg *direct, const struct credentials *credentials, struct why *why)

@@ -90,7 +90,7 @@ static enum err endpoint_of(const Handfast__V1__Endpoint *message, struct endpoi
 	out->transport = message->transport == TRANSPORT_ISTIO_TLS ? TRANSPORT_ISTIO_TLS : TRANSPORT_TUNNEL;
 	if (spiffe_id_path(&out->id).len == 0 || spiffe_id_is_reserved(&out->id))
 		return why_set(why, ERR_MALFORMED, "the identity of a workload at each endpoint",
-			"check the release of the control plane", "%s at an endpoint is no workload's identity",
+			"check the release of the control plane", "%s at an endpoint is not the identity of a workload",
 			out->id.text);
 	return ERR_NONE;
 }

@@ -76,7 +76,7 @@ static void on_done(
 			? "see the control plane's log; the projected token is read again and tried again"
 		: client->options.x509_certificate_file != NULL
 			? "see the control plane's log; the machine's certificate is read again and tried again"
-			: "see the control plane's log; replace a consumed or expired token: handfast token create",
+			: "see the control plane's log; replace a consumed or expired token: `handfast token create`",
 		"the attestation failed");
 	rpc_status_why(status, message, &otherwise, &why);
 	identity_note_refusal(client, &why);

@@ -124,7 +124,7 @@ static enum err check_token(const struct identity_client *client, struct why *wh
 	if (state->has_consumed_token && memcmp(hash, state->consumed_token, DIGEST_LEN) == 0)
 		return ERR_NONE;
 	return refuse(why, ERR_CONFLICT, "the join token that the kept identity came by",
-		"a new join token is there (handfast token create), so the kept identity is not used");
+		"a new join token is there (`handfast token create`), so the kept identity is not used");
 }
 
 static enum err load(struct identity_client *client, struct kept_identity *out, struct why *why)
@@ -149,7 +149,7 @@ void identity_kept_load(struct identity_client *client)
 	}
 	kept_identity_done(&client->earlier);
 	if (err != ERR_NOT_FOUND)
-		log_why(LOG_LEVEL_WARNING, COMPONENT, "the identity of before the restart is not used", &why);
+		log_why(LOG_LEVEL_WARNING, COMPONENT, "the identity from before the restart is not used", &why);
 }
 
 /* --- use --- */
@@ -203,11 +203,11 @@ static void try_to_use(struct identity_client *client)
 		return;
 	client->is_kept_tried = true;
 	if (use(client, &why) != ERR_NONE) {
-		log_why(LOG_LEVEL_NOTICE, COMPONENT, "the identity of before the restart is not used", &why);
+		log_why(LOG_LEVEL_NOTICE, COMPONENT, "the identity from before the restart is not used", &why);
 		return;
 	}
 	log_warning(COMPONENT,
-		"no control plane can be reached: going on with %s of %s from before the restart, valid for %lld s",
+		"no control plane can be reached: continuing with %s of %s from before the restart, valid for %lld s",
 		kept->svid != NULL ? "the SVID" : "what is known without an SVID", kept->id.text,
 		(long long)(kept->not_after_s - identity_now(client).trusted_s));
 }

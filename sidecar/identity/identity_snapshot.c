@@ -106,7 +106,7 @@ static enum err check_epoch(const struct identity_client *client, const struct t
 	if (trust->epoch.incarnation != newest.incarnation || trust->epoch.counter >= newest.counter)
 		return ERR_NONE;
 	return why_set(why, ERR_CONFLICT, "an epoch that is not older than the one in use",
-		"restore the newest store of the control plane, or run there: handfast-control restore",
+		"restore the newest store of the control plane, or run there: `handfast-control restore`",
 		"the control plane's store is older than before: its epoch is %llu, the one in use is %llu",
 		(unsigned long long)trust->epoch.counter, (unsigned long long)newest.counter);
 }
@@ -198,12 +198,13 @@ static void retain_bans(struct identity_client *client, const struct trust *trus
 	if (counts->num_serials > 0)
 		log_warning(COMPONENT,
 			"%u certificates are no longer revoked by the control plane and stay refused here; confirm on "
-			"the control plane's host: handfast revoke",
+			"the control plane's host: `handfast revoke`",
 			counts->num_serials);
 	if (counts->num_ids > 0)
 		log_warning(COMPONENT,
 			"%u identities are no longer banned by the control plane and stay refused here: %s%s; confirm "
-			"on the control plane's host: handfast ban, then handfast unban for one that may connect again",
+			"on the control plane's host: `handfast ban`, then `handfast unban` for one that may connect "
+			"again",
 			counts->num_ids, counts->first, counts->num_ids > 1 ? " and others" : "");
 }
 
@@ -314,8 +315,8 @@ static enum err trust_refused(
 		return refused;
 	store_state(client, trust, NULL); /* a file of before that is put back is behind this epoch */
 	return why_set(why, ERR_REVOKED, ATTEST_BANNED_EXPECTED,
-		"find out why it was banned; if it may come back: handfast unban, at the control plane", "%s is banned",
-		credentials_id(client->credentials)->text);
+		"find out why it was banned; if it may come back: `handfast unban`, at the control plane",
+		"%s is banned", credentials_id(client->credentials)->text);
 }
 
 enum err identity_use_trust(struct identity_client *client, struct trust *trust, struct why *why)

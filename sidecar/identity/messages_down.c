@@ -87,8 +87,8 @@ static void read_claim(const Handfast__V1__ClaimResult *message, struct identity
 	down->after_ms = message->retry_after_ms;
 	if (!down->is_claim_held)
 		read_refusal(pb_span(message->refused_reason), "this address for this workload",
-			"if the address now belongs to this workload: handfast entry release; the sidecar repeats the "
-			"claim",
+			"if the address now belongs to this workload: `handfast entry release`; the sidecar repeats "
+			"the claim",
 			&down->detail);
 }
 

@@ -60,16 +60,16 @@ static enum err load_key(struct state_folder *state, bool is_enrolled, struct wh
 	enum err err = fd_read_private_file(state->key_path, KEY_FILE_MAX, &der, why);
 	if (err == ERR_NOT_FOUND && is_enrolled)
 		return why_set(why, ERR_STATE_DAMAGED, "the attestation key that was enrolled",
-			"restore the file, or remove the state folder and enroll again with a new token: handfast "
-			"token create",
+			"restore the file, or remove the state folder and enroll again with a new token: `handfast "
+			"token create`",
 			"%s is missing", state->key_path);
 	if (err == ERR_NOT_FOUND)
 		return make_key(state, why);
 	RETURN_IF_ERR(err);
 	if (private_key_parse(buf_span(&der), &state->key, NULL) != ERR_NONE)
 		return why_set(why, ERR_STATE_DAMAGED, "a private key, PKCS#8",
-			"restore the file, or remove the state folder and enroll again with a new token: handfast "
-			"token create",
+			"restore the file, or remove the state folder and enroll again with a new token: `handfast "
+			"token create`",
 			"%s does not contain a private key", state->key_path);
 	return ERR_NONE;
 }

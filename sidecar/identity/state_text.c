@@ -9,7 +9,8 @@
 static enum err damaged(struct why *why, const char *fault)
 {
 	return why_set(why, ERR_STATE_DAMAGED, "the enrolled state as it was written",
-		"restore the file, or remove the state folder and enroll again with a new token: handfast token create",
+		"restore the file, or remove the state folder and enroll again with a new token: `handfast token "
+		"create`",
 		"%s", fault);
 }
 

@@ -8,7 +8,7 @@
 enum { TOKEN_LINE_MAX = 1024 };
 
 #define TOKEN_EXPECTED "a token line hf1.<id>.<secret>.<bootstrap root's SHA-256>"
-#define TOKEN_FIX      "create a new token: handfast token create --id spiffe://... --ttl 1h"
+#define TOKEN_FIX      "create a new token: `handfast token create --id spiffe://... --ttl 1h`"
 
 /* Never contains what was read: a token with one wrong byte still reveals most of the secret. */
 static enum err malformed(struct why *why, const char *fault)

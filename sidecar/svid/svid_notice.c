@@ -173,7 +173,7 @@ static enum err start_runner(const char *program, int *out_fd)
 
 static void lose_runner(struct svid_notice *notice)
 {
-	log_error(COMPONENT, "the process that starts %s has ended; it runs no more", notice->spec.program);
+	log_error(COMPONENT, "the process that starts %s has ended; the command no longer runs", notice->spec.program);
 	loop_io_stop(&notice->io);
 	fd_close(TAKE_FD(notice->fd));
 	notice->is_running = false;

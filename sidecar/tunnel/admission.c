@@ -16,7 +16,7 @@ static struct verify_input input_for(const struct tunnel *tunnel, const struct s
 static enum err no_identity(struct why *why)
 {
 	return why_set(why, ERR_UNAVAILABLE, "a valid identity of this sidecar",
-		"check that the control plane is reachable: handfast check", "this sidecar has no valid identity");
+		"check that the control plane is reachable: `handfast check`", "this sidecar has no valid identity");
 }
 
 enum err admission_verify(
@@ -53,7 +53,7 @@ static enum err verify_again(struct tunnel *tunnel, const struct svid *svid, boo
 static enum err expired(const char *whose, struct why *why)
 {
 	return why_set(why, ERR_EXPIRED, "valid certificates on both ends of the tunnel",
-		"find out why the certificate was not renewed: handfast certs", "%s certificate has expired", whose);
+		"find out why the certificate was not renewed: `handfast certs`", "%s certificate has expired", whose);
 }
 
 enum err admission_check(struct tunnel *tunnel, struct why *why)

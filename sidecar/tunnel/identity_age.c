@@ -32,7 +32,7 @@ static void cut(struct tunnel *tunnel)
 {
 	struct why why = {0};
 	why_set(&why, ERR_EXPIRED, "connections that end within max_identity_age and its grace",
-		"let the application connect anew from time to time, or raise max_identity_age",
+		"let the application reconnect from time to time, or raise max_identity_age",
 		"the connection was opened under an identity of %lld s ago", (long long)tunnel_identity_age_s(tunnel));
 	tunnel->is_too_old = true;
 	tunnel_lost(tunnel, &why);

@@ -291,7 +291,7 @@ void stream_on_close(struct stream *stream, uint32_t error)
 		on_unwanted(stream);
 	} else if (error != H2_NO_ERROR && stream->is_held) {
 		struct why why = {0};
-		why_set(&why, ERR_RESET, "a stream that both sides end", "run handfast why beside the other sidecar",
+		why_set(&why, ERR_RESET, "a stream that both sides end", "run `handfast why` beside the other sidecar",
 			"the stream was reset: RST_STREAM %s", h2_error_name(error));
 		tunnel_name_peer(tunnel, &why);
 		leg_lost(&stream->leg, &why);

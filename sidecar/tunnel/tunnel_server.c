@@ -205,7 +205,7 @@ static enum err adopt(struct tunnel_server *server, int fd, const struct addr *f
 	const struct credentials *credentials = server->set.credentials;
 	if (credentials == NULL || !credentials_are_valid(credentials, tunnel_set_now_s(&server->set)))
 		return why_set(why, ERR_UNAVAILABLE, "a valid identity of this sidecar",
-			"check that the control plane is reachable: handfast check",
+			"check that the control plane is reachable: `handfast check`",
 			"this sidecar has no valid identity");
 	struct tunnel *tunnel = tunnel_new_inbound(&server->set, from);
 	enum err err = tunnel_admission_enter(server->admission, tunnel, why);

@@ -33,7 +33,7 @@ static enum err check_header(const json_t *header, char out_kid[KID_MAX], struct
 {
 	const char *type = text_of(header, "typ"), *kid = text_of(header, "kid");
 	if (header == NULL)
-		return refuse(why, ERR_MALFORMED, "the token's header is no JSON object");
+		return refuse(why, ERR_MALFORMED, "the token's header is not a JSON object");
 	if (strcmp(text_of(header, "alg"), "ES256") != 0 || json_object_get(header, "crit") != NULL)
 		return refuse(why, ERR_UNSUPPORTED, "the token is signed by another algorithm than ES256, or has crit");
 	if (json_object_get(header, "typ") != NULL && strcmp(type, "JWT") != 0 && strcmp(type, "JOSE") != 0)
@@ -73,7 +73,7 @@ static enum err check_times(const json_t *claims, int64_t now_s, struct why *why
 	const json_t *end = json_object_get(claims, "exp"), *begin = json_object_get(claims, "nbf"),
 		     *issued = json_object_get(claims, "iat");
 	if (!json_is_number(end))
-		return refuse(why, ERR_MALFORMED, "the token has no exp, or it is no number");
+		return refuse(why, ERR_MALFORMED, "the token has no exp, or it is not a number");
 	if (json_number_value(end) <= (double)now_s)
 		return refuse(why, ERR_EXPIRED, "the token has expired");
 	if (is_later(begin, now_s) || is_later(issued, now_s))
@@ -84,7 +84,7 @@ static enum err check_times(const json_t *claims, int64_t now_s, struct why *why
 static enum err check_claims(struct jwt_svid *svid, struct span audience, int64_t now_s, struct why *why)
 {
 	if (svid->claims == NULL)
-		return refuse(why, ERR_MALFORMED, "the token's claims are no JSON object");
+		return refuse(why, ERR_MALFORMED, "the token's claims are not a JSON object");
 	const json_t *subject = json_object_get(svid->claims, "sub");
 	RETURN_IF_ERR(
 		spiffe_id_parse(span_of(json_string_value(subject), json_string_length(subject)), &svid->id, why));

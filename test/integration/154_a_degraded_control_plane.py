@@ -80,7 +80,7 @@ def _enrolls_anew(story):
             os.remove(os.path.join(folder, name))
     story.control.start()
     log, before = story.client.process.log, len(story.client.process.log())
-    wait_until("the fix in the log", lambda: "or its former root retired, write a new token (handfast token create)" in log()[before:], 30)
+    wait_until("the fix in the log", lambda: "or its former root retired, write a new token (`handfast token create`)" in log()[before:], 30)
     story.control.token(identity_of("client"), path=story.client.token)
     wait_until("the sidecar to have an identity of the new control plane",
                lambda: identity_of("client") in story.control.run("status").stdout, 15)

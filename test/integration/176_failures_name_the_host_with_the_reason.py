@@ -26,7 +26,7 @@ def finding_o9_a_refused_sidecar_names_the_one_that_refused(story):
     place = "(%s, %s)" % (story.mesh.server.ipv4, identity_of("server"))
     stream.attempt(story.mesh.client, story.mesh.server.ipv4, 9000, b"x")
     wait_until("an entry of /why", lambda: _fixes(story.client, what="connection"), 5)
-    expect_in("run handfast why beside the other sidecar " + place, _fixes(story.client, what="connection"), "/why")
+    expect_in("run `handfast why` beside the other sidecar " + place, _fixes(story.client, what="connection"), "/why")
     line = story.client.wait_for_access(reason="denied")
     expect_in(place, line["detail"]["fix"], "the access log")
 

@@ -90,7 +90,7 @@ def shows_a_page_however_it_is_cut(story):
 
 def shows_that_what_is_no_upgrade_is_refused(story):
     for answer in (b"SSH-2.0-OpenSSH_9.2\r\n", b"HTTP/1.1 2x0 OK\r\n\r\n", b"x" * 100000):
-        _failure(story, _fixed(answer), "its answer is no HTTP")
+        _failure(story, _fixed(answer), "its answer is not HTTP")
     _failure(story, lambda head, sock: None, "it closed the connection")
     _failure(story, _fixed(b"HTTP/1.1 101 X\r\nUpgrade: websocket\r\n\r\n"), "another protocol than WebSocket")
     for before, after in ((b"v4.channel", b"v5.channel"), (b"Accept: ", b"Accept: A"), (b"Upgrade: websocket", b"Upgrade: h2c")):

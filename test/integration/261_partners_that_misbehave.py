@@ -38,13 +38,13 @@ def _faults(own_root):
     strange = TestAuthority("c.test").root
     return {
         "a.test": (dict(body=jwks([own_root], 9)), "root"),
-        "b.test": (dict(body=b"no json"), "no JSON"),
+        "b.test": (dict(body=b"no json"), "not JSON"),
         "c.test": (dict(body=jwks([strange], 9, more=[{"kty": "EC", "use": "x509-svid", "x5c": []}])), "x5c"),
         "d.test": (dict(body=jwks([], 3)), "sequence 3 after 5"),
         "e.test": (dict(answer=_endless), "longer"),
         "f.test": (dict(answer=_slow), "too slowly"),
         "g.test": (dict(answer=b"HTTP/1.1 302 Found\r\nLocation: https://127.0.0.1/\r\nContent-Length: 0\r\n\r\n"), "status 302"),
-        "h.test": (dict(answer=b"SSH-2.0-x\r\n\r\n"), "no HTTP"),
+        "h.test": (dict(answer=b"SSH-2.0-x\r\n\r\n"), "does not speak HTTP"),
         "i.test": (dict(path="workload"), "the peer is"),
         "j.test": (dict(web="bundle.example"), "is not for"),
     }

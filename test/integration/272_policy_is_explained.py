@@ -193,7 +193,7 @@ def shows_the_rules_of_a_workload_and_of_a_sidecar(story):
     expect_eq([rule["name"] for rule in own["rules"]], [rule["name"] for rule in RULES], "the rules")
     typo = story.control.run("policy", "show", identity_of("typo")).stdout
     expect_in("0 rules; without an allow rule the whole trust domain is allowed\n", typo, "of a workload that there is not")
-    expect_in("in force at 0 of 0 connected sidecars of the workload: see handfast status, and the spelling\n", typo, "of it")
+    expect_in("in force at 0 of 0 connected sidecars of the workload: see `handfast status`, and the spelling\n", typo, "of it")
     for text in (story.control.run("policy", "show", identity_of("server")).stdout,
                  _ask_sidecar(story, "policy", "show").stdout):
         for part in ("mode strict", "port 9002: off", "deny  no-foe: from id " + identity_of("foe"),

@@ -44,7 +44,7 @@ def shows_that_a_sidecar_of_tproxy_is_not_ready_with_rules_of_redirect(story):
     code, text = _check(story, "hidden")
     expect_eq(code, 1, "the exit code of handfast check")
     expect_in("failed    " + CONDITION, text, "handfast check")
-    expect_in("run 'handfast-init up --mode tproxy', or set interception to redirect", text, "handfast check")
+    expect_in("run `handfast-init up --mode tproxy`, or set interception to redirect", text, "handfast check")
     expect_eq(sidecar.metric(MISMATCH), 1, MISMATCH)
     expect(not sidecar.is_ready(), "it is ready")
 
@@ -74,7 +74,7 @@ def shows_that_a_sidecar_of_redirect_with_rules_of_tproxy_is_degraded(story):
     expect_eq(_conditions(story, "seen")[CONDITION]["level"], "degraded", "the level")
     code, text = _check(story, "seen")
     expect_eq(code, 1, "the exit code of handfast check")
-    expect_in("run 'handfast-init up --mode redirect'", text, "handfast check")
+    expect_in("run `handfast-init up --mode redirect`", text, "handfast check")
     expect_eq(sidecar.metric(MISMATCH), 1, MISMATCH)
     host.run([story.binary("handfast-init"), "up"])
     wait_until("no condition", lambda: CONDITION not in _conditions(story, "seen"), 15)

@@ -42,8 +42,8 @@ def shows_that_a_dead_sidecar_is_no_success_of_the_control_plane(story):
     code, out, err = _check(story, story.mesh.client)
     expect_eq(code, 69, "the exit code")
     expect_in(NO_SIDECAR + ", and one belongs here: interception rules are there", err, "the error")
-    expect_in("fix: start it (systemctl start handfast-sidecar); why it ended: journalctl -u handfast-sidecar", err, "the error")
-    expect_in("if it is gone for good: handfast-init down", err, "the error")
+    expect_in("fix: start it: `systemctl start handfast-sidecar`; why it ended: `journalctl -u handfast-sidecar`; if it is gone for good: `handfast-init down`; elsewhere: --admin, --socket or --cluster", err, "the error")
+    expect_in("if it is gone for good: `handfast-init down`", err, "the error")
     expect_in(CONTROL, out, "what is reported besides")
     code, out, _ = _check(story, story.mesh.client, "--output", "json")
     page = json.loads(out)
@@ -58,7 +58,7 @@ def shows_that_rules_without_a_sidecar_have_a_way_out(story):
     code, out, err = _check(story, story.mesh.client, control=False)
     expect_eq((code, out), (69, ""), "check")
     expect_in("one belongs here: interception rules are there", err, "the error")
-    expect_in("if it is gone for good: handfast-init down", err, "the error")
+    expect_in("if it is gone for good: `handfast-init down`", err, "the error")
 
 
 def shows_that_without_a_control_plane_it_names_the_address_too(story):

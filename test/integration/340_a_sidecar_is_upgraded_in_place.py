@@ -105,7 +105,7 @@ def shows_that_a_process_without_an_identity_changes_nothing(story):
     settings.write(other, settings.merge(elsewhere, {"state_dir": empty}))
     late = story.server.prepare("--timeout", "1500ms", path=other)
     expect(late.wait_for_exit(10) not in (0, None), "it claims to have taken over")
-    expect("not taken over; the sidecar before goes on" in late.log(), "its log lacks that nothing has changed")
+    expect("not taken over; the former sidecar continues to serve" in late.log(), "its log lacks that nothing has changed")
     gave_up = next(line for line in late.log().splitlines() if "no identity after" in line)
     expect_eq([gave_up.count(part) for part in ("; expected: ", "; fix: ")], [1, 1], "parts of the reason: %s" % gave_up)
     killed = story.server.prepare(path=other)
@@ -114,7 +114,7 @@ def shows_that_a_process_without_an_identity_changes_nothing(story):
     expect(twice.wait_for_exit(5) != 0, "two processes take over at once")
     expect("is taking over" in twice.log(), "the log of the second one lacks the reason")
     killed.kill()
-    story.server.process.wait_for_log("does not take over; going on")
+    story.server.process.wait_for_log("does not take over; this process continues to serve")
     with _connect(story) as sock:
         _passes(sock, b"through the one before")
 

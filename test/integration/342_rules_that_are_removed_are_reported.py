@@ -5,7 +5,7 @@
 from handfast_harness import Mesh, expect, expect_eq, expect_in, needs_earlier, wait_until
 
 CONDITION, METRIC = "no interception rules", 'handfast_condition{name="no_rules"}'
-FIX = "run 'systemctl reload-or-restart handfast-init', or 'handfast-init up'"
+FIX = "run `systemctl reload-or-restart handfast-init`, or `handfast-init up`"
 DEADLINE_S = 90
 
 

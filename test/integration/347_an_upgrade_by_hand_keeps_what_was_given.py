@@ -161,9 +161,9 @@ def shows_that_beside_a_unit_it_is_refused_also_where_proc_hides_it(story):
     for how, uid in (([], SIDECAR_UID), (hidden, 0)):
         done = story.mesh.client.run([*how, command[0], "upgrade", *command[1:]], uid=uid, check=False)
         expect_eq(done.returncode, 69, "exit code, and %s%s" % (done.stdout, done.stderr))
-        expect("systemctl reload of its unit" in done.stdout + done.stderr, "no way on: %s" % done.stderr)
+        expect("`systemctl reload` for its unit" in done.stdout + done.stderr, "no way on: %s" % done.stderr)
     done = story.mesh.client.run([*hidden, command[0], "run", "--take-over", *command[1:]], check=False)
-    expect("systemctl reload of its unit" in done.stdout + done.stderr, "run --take-over: %s" % done.stderr)
+    expect("`systemctl reload` for its unit" in done.stdout + done.stderr, "run --take-over: %s" % done.stderr)
     expect(is_running(sidecar.process.pid) and sidecar.is_ready(), "the sidecar is not the one that serves")
     zone = next(row["value"] for row in sidecar.admin("/config")["settings"] if row["key"] == "zone")
     expect_eq(zone, "north", "zone")

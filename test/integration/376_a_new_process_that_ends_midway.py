@@ -99,7 +99,7 @@ def shows_that_a_new_process_that_is_killed_changes_nothing(story):
     with _stopped(old):
         wait_until("the new process to ask for the sockets", lambda: _asked(story), 10)
         new.kill()
-    old.wait_for_log("does not take over; going on")
+    old.wait_for_log("does not take over; this process continues to serve")
     _serves(story, old.pid)
     expect_eq(story.server.listening_pid(), old.pid, "the process that listens")
 
@@ -125,7 +125,7 @@ def shows_that_one_that_hangs_gets_nothing_later(story):
         os.kill(new.pid, signal.SIGSTOP)
     with _stopped(new):
         _serves(story, old.pid, timeout_s=SILENT_S + 10)
-        old.wait_for_log("process %d has taken over and does not serve; going on" % new.pid)
+        old.wait_for_log("process %d has taken over and does not serve; this process continues to serve" % new.pid)
     expect(new.wait_for_exit(10) not in (0, None), "it claims to have taken over")
     expect_in("has kept its sockets", new.log(), "its log")
     expect(": serving" not in new.log(), "it serves: %s" % new.log()[-500:])
@@ -136,10 +136,10 @@ def shows_that_the_channel_has_to_stay_open_until_it_serves(story):
     """Closed before and after the answer, and when the old process hears of both at once."""
     old = story.server.process
     for end in (lambda sock: None, lambda sock: _receive(sock, b"taken\n")):
-        seen = old.log().count("going on")
+        seen = old.log().count("this process continues to serve")
         with _take(story) as sock:
             end(sock)
-        wait_until("the old process to go on", lambda: old.log().count("going on") == seen + 1, 5)
+        wait_until("the old process to go on", lambda: old.log().count("this process continues to serve") == seen + 1, 5)
         _serves(story, old.pid)
 
 
@@ -166,7 +166,7 @@ def shows_that_processes_before_are_the_old_ones_again(story):
         former = story.server.upgrade()
         with _take(story) as sock:
             _receive(sock, b"taken\n")
-        story.server.process.wait_for_log("does not serve; going on")
+        story.server.process.wait_for_log("does not serve; this process continues to serve")
         _passes(plain)
         wait_until("/check to name it", lambda: [one["pid"] for one in story.server.admin("/check").get(
             "former_processes", [])] == [former.pid], 5)

@@ -19,6 +19,7 @@ import processes
 import reference
 import retired_words
 import sleeps
+import texts as printed_texts
 import threats
 import units
 from tree import ROOT, report_rules, tracked, tracked_texts
@@ -618,6 +619,12 @@ def commands_in_texts_exist():
             yield f"{name}: {program} {words}: no such command; {program} has {', '.join(commands)}"
 
 
+def printed_texts_are_whole():
+    """A command in what programs print stands in backquotes, and no text is cut at the end of its field."""
+    first_words = {command.split()[0] for program in COMMAND_TABLES for command in commands_of(program)}
+    return printed_texts.findings(tracked_texts("*.c", "*.h", "*.def"), first_words)
+
+
 # Actions that need a command: a text that advises one names the command.
 DEEDS = re.compile(r"lift the ban|(?:new|fresh) (?:join )?token|give the sidecar a|a new one: |rotate the|release (?:it|the claim)\b", re.I)
 
@@ -772,6 +779,7 @@ RULES = [
     cited_codes_are_defined_and_tested,
     paths_are_opened_in_few_files,
     advice_names_its_command,
+    printed_texts_are_whole,
     commands_in_texts_exist,
     banned_functions,
     no_program_starts_a_shell,

@@ -18,6 +18,7 @@ import reference
 import retired_words
 import site_check
 import sleeps
+import texts
 import threats
 
 HEADING = retired_words.HEADING
@@ -446,6 +447,31 @@ class FolderReadmes(unittest.TestCase):
 
     def test_tests_and_folders_without_a_readme_pass(self):
         self.assertEqual(self._files("", "a/run_test.c", "a/test_run.c", "a/test_run.h", "b/run.c", "a/run.py"), [])
+
+
+class PrintedTexts(unittest.TestCase):
+    def _findings(self, line, name="cli/a.c"):
+        return list(texts.findings({name: "first\n" + line}, {"status", "token"}))
+
+    def test_a_command_without_backquotes_is_found(self):
+        for line in ('"see handfast status"', "\"see 'handfast token list'\"", '"make one: handfast "\n"token create"', '"see `a` and handfast status"',
+                     '"run kubectl get pods"', '"for 127.0.0.1: ip link set lo up"', 'X("of handfast-control status")'):
+            self.assertEqual(len(self._findings(line)), 1, line)
+        self.assertEqual(len(self._findings('X("see handfast status")', "cli/a.def")), 1)
+
+    def test_what_is_no_command_passes(self):
+        for line in ('"see `handfast status`"', '"run `kubectl -n " SPACE " get pods`"', '"handfast answers"',
+                     '/* handfast status */', '"handfast-control signer"', '"the host\'s ip"'):
+            self.assertEqual(self._findings(line), [], line)
+        self.assertEqual(self._findings('"see handfast status"', "cli/a_test.c"), [])
+
+    def test_a_text_that_is_cut_is_found(self):
+        fits, longer, macro = "x" * 191, "x" * 192, '#define MORE "%s"\n' % ("y" * 100)
+        self.assertEqual(self._findings('why_set(why, ERR, "a", "%s", "b");' % fits), [])
+        self.assertEqual(len(self._findings('why_set(why, ERR, "a", "%s", "b");' % longer)), 1)
+        self.assertEqual(len(self._findings('why_set(why, ERR, "a", is ? "c" : "%s", "b");' % longer)), 1)
+        self.assertEqual(len(self._findings(macro + 'why_set(why, ERR, MORE "%s", "c", "b");' % ("x" * 60))), 1)
+        self.assertEqual(self._findings('why_set(why, ERR, f(a, b), fix, "%s");' % longer), [])
 
 
 class Sleeps(unittest.TestCase):

@@ -53,7 +53,7 @@ class KillUpgrade(KillSidecar):
         late = self.sidecar.prepare()
         time.sleep(self.after_s)  # duration: until the moment of the kill
         late.kill()
-        ends = ("; going on", "serves from now on; ending")
+        ends = ("; this process continues to serve", "serves from now on; ending")
         wait_until("the process before to notice it", lambda: "prepares to take over" not in log() or any(end in log() for end in ends), 10)
         self.was_taken = ends[1] in log()
         if self.was_taken:

@@ -212,7 +212,7 @@ static void on_deadline(struct loop_timer *timer)
 	else if (pending->detail.err != ERR_STATE_DAMAGED && etcd->replaced.err == ERR_NONE) {
 		const struct why last = pending->detail;
 		(void)why_set(&pending->detail, ERR_IO, "etcd with a majority of its members",
-			"check etcd and the network to it: etcdctl endpoint status --cluster",
+			"check etcd and the network to it: `etcdctl endpoint status --cluster`",
 			"no member has stored the change: %s", last.err == ERR_NONE ? "none has answered" : last.got);
 	}
 	pending->detail.err = ERR_IO;

@@ -48,7 +48,7 @@ bool etcd_accepts(struct etcd_store *etcd, const struct etcd_head *head, uint64_
 			etcd->cluster);
 	else if (head->revision < least)
 		why_set(&why, ERR_STATE_DAMAGED, "a revision that never goes back",
-			"stop all control planes, then run handfast-control restore on one of them",
+			"stop all control planes, then run `handfast-control restore` on one of them",
 			"etcd was restored from a backup: it answers with revision %" PRIu64 " after %" PRIu64,
 			head->revision, least);
 	if (why.err != ERR_NONE) {

@@ -49,7 +49,7 @@ static void go_on_without(struct etcd_login *login)
 {
 	if (!login->is_off)
 		log_warning("store", "etcd's authentication is off: store.etcd.user is not used; to enable it: "
-				     "etcdctl auth enable");
+				     "`etcdctl auth enable`");
 	login->is_off = true;
 	finish(login, ERR_NONE, &(struct why){0});
 }
@@ -95,7 +95,7 @@ static enum err send_login(struct etcd_login *login, uint32_t deadline_ms, struc
 		rpc_call_close_send(login->call);
 	}
 	return err == ERR_NONE ? ERR_NONE
-			       : why_set(why, err, "a request to etcd", "see what else is logged of etcd",
+			       : why_set(why, err, "a request to etcd", "read what else is logged about etcd",
 					 "no login could be sent to etcd");
 }
 

@@ -32,14 +32,15 @@ static void permission_why(const struct etcd_who *who, struct why *out)
 	snprintf(expected, sizeof expected, "a role of that user with readwrite permission for the prefix %.90s",
 		who->prefix);
 	snprintf(fix, sizeof fix,
-		"etcdctl role grant-permission ROLE --prefix=true readwrite %.60s; etcdctl user grant-role %.40s ROLE",
+		"`etcdctl role grant-permission ROLE --prefix=true readwrite %.56s`; `etcdctl user grant-role %.40s "
+		"ROLE`",
 		who->prefix, who->user == NULL ? "USER" : who->user);
 	if (who->user != NULL)
 		(void)why_set(
 			out, ERR_DENIED, expected, fix, "etcd has denied permission to its user '%.64s'", who->user);
 	else
 		(void)why_set(out, ERR_DENIED, expected, fix,
-			"etcd has denied permission to the user that store.etcd.certificate names, since "
+			"etcd has denied permission to the user that store.etcd.certificate names, because "
 			"store.etcd.user is not set");
 }
 
@@ -47,7 +48,7 @@ void etcd_refusal_why(enum rpc_status status, const char *message, const struct 
 {
 	const struct why otherwise = {.err = ERR_UNAVAILABLE,
 		.expected = "etcd with a majority of its members",
-		.fix = "check etcd: etcdctl endpoint status --cluster; etcdctl alarm list",
+		.fix = "check etcd: `etcdctl endpoint status --cluster`; `etcdctl alarm list`",
 		.got = "etcd refused a request"};
 	switch (etcd_refusal_of(status, message)) {
 	case ETCD_REFUSAL_TOKEN:
@@ -62,8 +63,8 @@ void etcd_refusal_why(enum rpc_status status, const char *message, const struct 
 		return;
 	case ETCD_REFUSAL_PASSWORD:
 		(void)why_set(out, ERR_DENIED, "the password that etcd has for this user",
-			"correct store.etcd.user, or write the password into the file; to set it: etcdctl user passwd "
-			"USER",
+			"correct store.etcd.user, or write the password into the file; to set it: `etcdctl user passwd "
+			"USER`",
 			"etcd refuses the user '%.64s' with the password in %.120s", who->user == NULL ? "" : who->user,
 			who->password_file == NULL ? "" : who->password_file);
 		return;

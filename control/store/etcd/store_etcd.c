@@ -52,7 +52,7 @@ static uint64_t etcd_silent_ms(const struct store *store, struct why *out_why)
 {
 	const struct etcd_store *etcd = etcd_of(store);
 	(void)why_set(out_why, ERR_TIMEOUT, "an answer of etcd's majority each second",
-		"check etcd and the network to it: etcdctl endpoint status --cluster", "no member of etcd answers");
+		"check etcd and the network to it: `etcdctl endpoint status --cluster`", "no member of etcd answers");
 	if (etcd->detail.err != ERR_NONE)
 		*out_why = etcd->detail;
 	if (etcd->replaced.err != ERR_NONE)
@@ -93,7 +93,7 @@ static enum err read_incarnation(struct etcd_store *etcd, struct why *why)
 			STORE_INCARNATION_KEY);
 	if (cluster != etcd->cluster && !etcd->options.takes_any)
 		return why_set(why, ERR_STATE_DAMAGED, "the etcd cluster that these records were written in",
-			"if the records were restored into a new cluster: handfast-control restore; else correct "
+			"if the records were restored into a new cluster: `handfast-control restore`; else correct "
 			"store.etcd.endpoints",
 			"the records are of cluster %" PRIx64 ", and this is cluster %" PRIx64, cluster, etcd->cluster);
 	etcd->incarnation_version = value.version;

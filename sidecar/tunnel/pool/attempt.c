@@ -139,7 +139,7 @@ void attempt_on_answer(struct stream_attempt *attempt, const struct h2_header *h
 	struct stream_result result = {.verdict = STREAM_REFUSED, .status = answer.status, .is_undelivered = true};
 	memcpy(result.reason, answer.reason, sizeof(result.reason));
 	why_set(&result.detail, ERR_REFUSED, "the other sidecar to accept the connection",
-		"run handfast why beside the other sidecar", "the other sidecar answered with status %u: %s",
+		"run `handfast why` beside the other sidecar", "the other sidecar answered with status %u: %s",
 		answer.status, answer.reason[0] == '\0' ? "no reason given" : answer.reason);
 	tunnel_name_peer(attempt->stream->tunnel, &result.detail);
 	fail_with(attempt, &result);
@@ -149,7 +149,7 @@ bool attempt_lose_stream(struct stream_attempt *attempt, uint32_t error, const s
 {
 	struct why reset = {0};
 	if (why == NULL) {
-		why_set(&reset, ERR_RESET, "an answer to CONNECT", "run handfast why beside the other sidecar",
+		why_set(&reset, ERR_RESET, "an answer to CONNECT", "run `handfast why` beside the other sidecar",
 			"the stream was reset: RST_STREAM %s", h2_error_name(error));
 		tunnel_name_peer(attempt->stream->tunnel, &reset);
 	}

@@ -16,7 +16,7 @@ static const struct why no_identity = {
 	.err = ERR_UNAVAILABLE,
 	.expected = "a valid identity of this sidecar",
 	.got = "this sidecar has no valid identity",
-	.fix = "check that the control plane is reachable: handfast check",
+	.fix = "check that the control plane is reachable: `handfast check`",
 };
 
 static void on_room(struct tunnel *tunnel)
