@@ -65,7 +65,7 @@ enum err bundle_new_with_retired(const struct trust_domain *domain, const struct
 	CHECK(num_retired <= num_all);
 	if (num_all > BUNDLE_ROOTS_MAX)
 		return why_set(why, ERR_LIMIT, "at most 32 roots per bundle",
-			"remove roots that no longer sign anything anything", "the bundle has %zu roots", num_all);
+			"remove roots that no longer sign anything", "the bundle has %zu roots", num_all);
 	_cleanup_(bundle_freep) struct bundle *bundle =
 		mem_zalloc(sizeof(struct bundle) + num_all * sizeof(struct root));
 	atomic_init(&bundle->refs, 1);

@@ -161,8 +161,8 @@ static void print_other_releases(size_t num, const Handfast__V1__StatusResponse 
 {
 	char release[TEXT_MAX];
 	if (num > 0)
-		printf("%zu connected sidecar%s of another release than the control plane's, which is %s: handfast "
-		       "status\n",
+		printf("%zu connected sidecar%s of another release than the control plane's, which is %s: "
+		       "`handfast status`\n",
 			num, num == 1 ? " is" : "s are", show_bytes(pb_span(status->release), release, sizeof release));
 }
 

@@ -13,6 +13,6 @@ enum err refusal_unimplemented(const char *message, struct why *why)
 	if (why_parse(message, ERR_REFUSED, why))
 		return ERR_REFUSED;
 	return why_set(why, ERR_REFUSED, "a control plane of this command's release or a later one",
-		"upgrade the control plane; its release: handfast status",
+		"upgrade the control plane; its release: `handfast status`",
 		"the control plane's release has no such command (%s)", message);
 }
