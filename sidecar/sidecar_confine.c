@@ -11,11 +11,8 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #define COMPONENT "sidecar"
-
-enum { LINKS_MAX = 40 }; /* as the kernel's */
 
 static void allow(int list, const char *path, bool may_write)
 {
@@ -38,43 +35,6 @@ static void allow_beside(int list, const char *file, bool may_write)
 		allow(list, folder, may_write);
 }
 
-/* The length of the shortest part of the path that is a link; 0: none is. */
-static size_t first_link(char *path, char *target, size_t max)
-{
-	for (char *end = path; *end != '\0';) {
-		end += strspn(end, "/");
-		end += strcspn(end, "/");
-		char before = *end;
-		*end = '\0';
-		ssize_t len = readlink(path, target, max - 1);
-		*end = before;
-		if (len <= 0)
-			continue;
-		target[len] = '\0';
-		return (size_t)(end - path);
-	}
-	return 0;
-}
-
-/* The folder of each link on the way: a link that is switched to another release leads elsewhere beside it. */
-static void allow_links(int list, const char *file)
-{
-	char target[PATH_MAX];
-	_cleanup_(mem_freep) char *path = mem_strdup(file);
-	for (unsigned i = 0; i < LINKS_MAX; i++) {
-		size_t len = first_link(path, target, sizeof(target));
-		if (len == 0)
-			return;
-		_cleanup_(mem_freep) char *link = mem_printf("%.*s", (int)len, path);
-		allow_beside(list, link, false);
-		const char *name = strrchr(link, '/');
-		size_t folder_len = target[0] == '/' || name == NULL ? 0 : (size_t)(name - link) + 1;
-		char *next = mem_printf("%.*s%s%s", (int)folder_len, link, target, path + len);
-		mem_free(path);
-		path = next;
-	}
-}
-
 /* And the folder above it, which may be exchanged as a whole, and the one that a link leads to. */
 static void allow_file(int list, const char *file)
 {
@@ -90,7 +50,6 @@ static void allow_file(int list, const char *file)
 	}
 	if (realpath(file, real) != NULL)
 		allow_beside(list, real, false);
-	allow_links(list, file);
 }
 
 static void allow_settings(int list, const struct sidecar *sidecar)

@@ -120,9 +120,8 @@ static const char *fix_of_open(int errnum, const char *path)
 {
 	if (errnum != EACCES || access(path, R_OK) != 0)
 		return "check the path and its permissions";
-	return "restart the program: its modes are fine, and the sandbox (Landlock) allows the files alone that were "
-	       "there "
-	       "when it started";
+	return "restart the program: the file's modes allow it, and the sandbox (Landlock) allows only files that were "
+	       "there when it started";
 }
 
 /* O_NONBLOCK: opening a pipe must not block. */

@@ -113,5 +113,5 @@ def finding_l13_a_signer_that_is_killed_for_a_system_call_is_reported(story):
     process = story.mesh.control.process
     os.kill(_children(process.pid)[0], signal.SIGSYS)  # as the kernel does
     process.wait_for_exit()
-    expect_in("the signer was ended by signal 31 (Bad system call): a system call outside of its list; dmesg names it", process.log(),
+    expect_in("the signer was ended by signal 31 (Bad system call): a system call outside of its list; `dmesg` names it", process.log(),
               "the control plane's log")
