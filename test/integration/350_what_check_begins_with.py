@@ -88,7 +88,7 @@ def shows_that_one_that_was_away_when_it_was_banned_is_not_either(story):
     """It gets no trust state with the ban, only the refusal of its attestation."""
     host, control = story.mesh.client, story.mesh.control.host
     host.run(["nft", "add table inet cut; add chain inet cut in { type filter hook input priority -300; }; "
-              "add rule inet cut in ip saddr %s drop" % control.ipv4])
+              "add rule inet cut in ip saddr %s drop; add rule inet cut in ip6 saddr %s drop" % (control.ipv4, control.ipv6)])
     client = story.mesh.sidecar("client")
     wait_until("it to be away", lambda: client.metric("handfast_control_plane_connected") == 0, 40)
     story.mesh.control.run("ban", CLIENT)
