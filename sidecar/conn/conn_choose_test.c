@@ -1,6 +1,6 @@
 /* Which endpoint of a service an outbound connection takes. */
 #include "base/net/fd.h"
-#include "sidecar/conn/test_conns.h"
+#include "sidecar/conn/test_choose.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,55 +10,21 @@
 
 enum { MAX_OPEN = 8 }; /* a kind of connection has no more of the sixteen places */
 
-struct opened {
-	int app, far;
-	unsigned at; /* number of its endpoint */
-};
-
-/* A connection that stays open; its endpoint answers after so many milliseconds. */
-static struct opened open_one(struct test_conns *conns, const uint64_t answer_ms[])
-{
-	struct opened opened = {.app = test_outbound(conns, TEST_MESHED)};
-	assert_non_null(conns->pool.attempt);
-	opened.at = conns->pool.attempt->request.endpoint.ip.bytes[3] - TEST_FIRST_ENDPOINT;
-	conns->pool.answer_ms = answer_ms == NULL ? 0 : answer_ms[opened.at];
-	test_pool_accept(&conns->pool, &opened.far);
-	test_conns_turn(conns);
-	return opened;
-}
-
-static void close_one(const struct opened *opened)
-{
-	fd_close(opened->app);
-	fd_close(opened->far);
-}
-
-/* So many connections, each of which ends before the next one; counts them per endpoint. */
-static void one_after_the_other(struct test_conns *conns, const uint64_t answer_ms[], unsigned num, unsigned num_at[])
-{
-	for (unsigned i = 0; i < num; i++) {
-		struct opened opened = open_one(conns, answer_ms);
-		num_at[opened.at]++;
-		close_one(&opened);
-		conn_table_cut_all(conns->env.table, CLOSE_DRAINED);
-	}
-}
-
 static void open_connections_are_spread_evenly(void **state)
 {
 	struct test_conns *conns = *state;
-	struct opened opened[MAX_OPEN];
+	struct test_opened opened[MAX_OPEN];
 	unsigned num_at[2] = {0};
 	test_answer(conns, TEST_MESHED, DESTINATION_MESHED, 2);
 	for (unsigned i = 0; i < MAX_OPEN; i++) {
-		opened[i] = open_one(conns, NULL);
+		opened[i] = test_open_one(conns, NULL);
 		num_at[opened[i].at]++;
 	}
 	assert_int_equal(num_at[0], MAX_OPEN / 2);
 	assert_int_equal(num_at[1], MAX_OPEN / 2);
 	conn_table_cut_all(conns->env.table, CLOSE_DRAINED);
 	for (unsigned i = 0; i < MAX_OPEN; i++)
-		close_one(&opened[i]);
+		test_close_one(&opened[i]);
 }
 
 static void the_place_of_a_connection_that_ended_is_taken_next(void **state)
@@ -66,12 +32,12 @@ static void the_place_of_a_connection_that_ended_is_taken_next(void **state)
 	struct test_conns *conns = *state;
 	unsigned num_at[2] = {0};
 	test_answer(conns, TEST_MESHED, DESTINATION_MESHED, 2);
-	struct opened first = open_one(conns, NULL);
-	one_after_the_other(conns, NULL, 1, num_at); /* ends the first too */
+	struct test_opened first = test_open_one(conns, NULL);
+	test_one_after_the_other(conns, NULL, 1, num_at); /* ends the first too */
 	assert_int_equal(num_at[first.at], 0);
-	one_after_the_other(conns, NULL, 40, num_at);
+	test_one_after_the_other(conns, NULL, 40, num_at);
 	assert_true(num_at[0] > 5 && num_at[1] > 5); /* both are free again */
-	close_one(&first);
+	test_close_one(&first);
 }
 
 static void a_slow_endpoint_gets_few_connections_until_it_is_fast_again(void **state)
@@ -81,12 +47,12 @@ static void a_slow_endpoint_gets_few_connections_until_it_is_fast_again(void **s
 	unsigned before[3] = {0}, num_at[3] = {0}, after[3] = {0};
 	test_answer(conns, TEST_MESHED, DESTINATION_MESHED, 3);
 	while (before[1] == 0)
-		one_after_the_other(conns, slow_ms, 1, before);
-	one_after_the_other(conns, slow_ms, 60, num_at);
+		test_one_after_the_other(conns, slow_ms, 1, before);
+	test_one_after_the_other(conns, slow_ms, 60, num_at);
 	assert_int_equal(num_at[1], 0); /* of two that are compared the other one is faster */
 	assert_true(num_at[0] > 10 && num_at[2] > 10);
 	test_conns_wait(conns, 10000);
-	one_after_the_other(conns, NULL, 60, after);
+	test_one_after_the_other(conns, NULL, 60, after);
 	assert_true(after[1] > 5);
 }
 
@@ -94,18 +60,18 @@ static void a_slow_endpoint_is_used_where_the_others_are_full(void **state)
 {
 	struct test_conns *conns = *state;
 	static const uint64_t slow_ms[] = {0, 16}; /* one more costs three times as much */
-	struct opened opened[MAX_OPEN];
+	struct test_opened opened[MAX_OPEN];
 	unsigned num_at[2] = {0};
 	test_answer(conns, TEST_MESHED, DESTINATION_MESHED, 2);
 	for (unsigned i = 0; i < MAX_OPEN; i++) {
-		opened[i] = open_one(conns, slow_ms);
+		opened[i] = test_open_one(conns, slow_ms);
 		num_at[opened[i].at]++;
 	}
 	assert_int_equal(num_at[0], 6);
 	assert_int_equal(num_at[1], 2);
 	conn_table_cut_all(conns->env.table, CLOSE_DRAINED);
 	for (unsigned i = 0; i < MAX_OPEN; i++)
-		close_one(&opened[i]);
+		test_close_one(&opened[i]);
 }
 
 static void an_endpoint_that_refused_has_no_connection_of_those_that_it_refused(void **state)
@@ -124,15 +90,8 @@ static void an_endpoint_that_refused_has_no_connection_of_those_that_it_refused(
 	test_conns_turn(conns);
 	conn_table_cut_all(conns->env.table, CLOSE_DRAINED);
 	test_conns_wait(conns, 1000);
-	one_after_the_other(conns, NULL, 40, num_at);
+	test_one_after_the_other(conns, NULL, 40, num_at);
 	assert_true(num_at[0] > 5 && num_at[1] > 5);
-}
-
-static struct answer *answer_of(struct test_conns *conns)
-{
-	struct addr at;
-	assert_int_equal(addr_parse(span_of_str(TEST_MESHED), &at), ERR_NONE);
-	return endpoint_table_find(conns->snapshot.answers, &at);
 }
 
 static void a_service_with_affinity_keeps_its_endpoint_however_slow_and_full_it_is(void **state)
@@ -141,15 +100,15 @@ static void a_service_with_affinity_keeps_its_endpoint_however_slow_and_full_it_
 	static const uint64_t slow_ms[] = {1, 1, 500};
 	unsigned num_at[3] = {0};
 	test_answer(conns, TEST_MESHED, DESTINATION_MESHED, 3);
-	answer_of(conns)->affinity_s = 60;
-	answer_of(conns)->pinned = 2;
-	struct opened open = open_one(conns, slow_ms);
-	struct opened second = open_one(conns, slow_ms);
+	test_answer_of(conns)->affinity_s = 60;
+	test_answer_of(conns)->pinned = 2;
+	struct test_opened open = test_open_one(conns, slow_ms);
+	struct test_opened second = test_open_one(conns, slow_ms);
 	assert_int_equal(second.at, 2);
-	one_after_the_other(conns, slow_ms, 20, num_at);
+	test_one_after_the_other(conns, slow_ms, 20, num_at);
 	assert_int_equal(num_at[2], 20);
-	close_one(&open);
-	close_one(&second);
+	test_close_one(&open);
+	test_close_one(&second);
 }
 
 static void finding_p14_a_draining_endpoint_gets_nothing_while_another_is_left_however_slow(void **state)
@@ -158,30 +117,18 @@ static void finding_p14_a_draining_endpoint_gets_nothing_while_another_is_left_h
 	static const uint64_t slow_ms[] = {500, 500, 0};
 	unsigned num_at[3] = {0};
 	test_answer(conns, TEST_MESHED, DESTINATION_MESHED, 3);
-	answer_of(conns)->num_draining = 1;
-	one_after_the_other(conns, slow_ms, 40, num_at);
+	test_answer_of(conns)->num_draining = 1;
+	test_one_after_the_other(conns, slow_ms, 40, num_at);
 	assert_int_equal(num_at[2], 0);
 	assert_int_equal(num_at[0] + num_at[1], 40);
-}
-
-enum { HERE = 7, THERE = 8 };
-
-/* So many endpoints, of which the first `num_near` are in this sidecar's zone. */
-static void in_zones(struct test_conns *conns, unsigned num, unsigned num_near)
-{
-	test_answer(conns, TEST_MESHED, DESTINATION_MESHED, num);
-	conns->snapshot.networks->zone = HERE;
-	for (unsigned i = 0; i < num; i++)
-		answer_of(conns)->endpoints[i].zones[0] = i < num_near ? HERE : THERE;
-	answer_sort_zones(answer_of(conns));
 }
 
 static void endpoints_in_the_own_zone_are_preferred(void **state)
 {
 	struct test_conns *conns = *state;
 	unsigned num_at[4] = {0};
-	in_zones(conns, 4, 2);
-	one_after_the_other(conns, NULL, 60, num_at);
+	test_in_zones(conns, 4, 2);
+	test_one_after_the_other(conns, NULL, 60, num_at);
 	assert_int_equal(num_at[0] + num_at[1], 60);
 	assert_true(num_at[0] > 10 && num_at[1] > 10);
 }
@@ -190,10 +137,10 @@ static void an_endpoint_may_be_near_to_several_zones(void **state)
 {
 	struct test_conns *conns = *state;
 	unsigned num_at[4] = {0};
-	in_zones(conns, 4, 1);
-	answer_of(conns)->endpoints[3].zones[1] = HERE;
-	answer_sort_zones(answer_of(conns));
-	one_after_the_other(conns, NULL, 60, num_at);
+	test_in_zones(conns, 4, 1);
+	test_answer_of(conns)->endpoints[3].zones[1] = TEST_HERE;
+	answer_sort_zones(test_answer_of(conns));
+	test_one_after_the_other(conns, NULL, 60, num_at);
 	assert_int_equal(num_at[0] + num_at[3], 60);
 	assert_true(num_at[3] > 10);
 }
@@ -202,36 +149,30 @@ static void without_a_zone_or_an_endpoint_in_it_all_are_used(void **state)
 {
 	struct test_conns *conns = *state;
 	unsigned num_at[3] = {0}, without[3] = {0};
-	in_zones(conns, 3, 0);
-	one_after_the_other(conns, NULL, 60, num_at);
+	test_in_zones(conns, 3, 0);
+	test_one_after_the_other(conns, NULL, 60, num_at);
 	assert_true(num_at[0] > 5 && num_at[1] > 5 && num_at[2] > 5);
-	in_zones(conns, 3, 1);
+	test_in_zones(conns, 3, 1);
 	conns->snapshot.networks->zone = 0;
-	one_after_the_other(conns, NULL, 60, without);
+	test_one_after_the_other(conns, NULL, 60, without);
 	assert_true(without[0] > 5 && without[1] > 5 && without[2] > 5);
-}
-
-static void one_fails(struct test_conns *conns, unsigned number)
-{
-	(void)outliers_failed(
-		conns->env.outliers, &answer_of(conns)->endpoints[number].address, false, loop_now_ms(conns->loop));
 }
 
 static void other_zones_are_used_when_fewer_than_half_serve_in_the_own_one(void **state)
 {
 	struct test_conns *conns = *state;
 	unsigned half[6] = {0}, fewer[6] = {0}, again[6] = {0};
-	in_zones(conns, 6, 4);
-	one_fails(conns, 0);
-	one_fails(conns, 1);
-	one_after_the_other(conns, NULL, 60, half);
+	test_in_zones(conns, 6, 4);
+	test_one_fails(conns, 0);
+	test_one_fails(conns, 1);
+	test_one_after_the_other(conns, NULL, 60, half);
 	assert_int_equal(half[2] + half[3], 60);
-	one_fails(conns, 2);
-	one_after_the_other(conns, NULL, 60, fewer);
+	test_one_fails(conns, 2);
+	test_one_after_the_other(conns, NULL, 60, fewer);
 	assert_int_equal(fewer[3] + fewer[4] + fewer[5], 60);
 	assert_true(fewer[4] > 5 && fewer[5] > 5);
 	test_conns_wait(conns, 1000);
-	one_after_the_other(conns, NULL, 60, again);
+	test_one_after_the_other(conns, NULL, 60, again);
 	assert_int_equal(again[4] + again[5], 0);
 }
 
@@ -239,9 +180,9 @@ static void other_zones_are_used_when_all_tunnels_to_the_own_one_are_silent(void
 {
 	struct test_conns *conns = *state;
 	unsigned num_at[3] = {0};
-	in_zones(conns, 3, 1);
-	conns->pool.suspect = answer_of(conns)->endpoints[0].address;
-	one_after_the_other(conns, NULL, 40, num_at);
+	test_in_zones(conns, 3, 1);
+	conns->pool.suspect = test_answer_of(conns)->endpoints[0].address;
+	test_one_after_the_other(conns, NULL, 40, num_at);
 	assert_int_equal(num_at[0], 0);
 	assert_true(num_at[1] > 5 && num_at[2] > 5);
 }
@@ -249,7 +190,7 @@ static void other_zones_are_used_when_all_tunnels_to_the_own_one_are_silent(void
 static void a_connection_that_no_near_endpoint_takes_goes_to_another_zone(void **state)
 {
 	struct test_conns *conns = *state;
-	in_zones(conns, 3, 1);
+	test_in_zones(conns, 3, 1);
 	_cleanup_fd_ int app = test_outbound(conns, TEST_MESHED);
 	assert_int_equal(conns->pool.attempt->request.endpoint.ip.bytes[3], TEST_FIRST_ENDPOINT);
 	test_pool_refuse(&conns->pool, 503, "connect_refused");
@@ -258,29 +199,23 @@ static void a_connection_that_no_near_endpoint_takes_goes_to_another_zone(void *
 	assert_int_not_equal(conns->pool.attempt->request.endpoint.ip.bytes[3], TEST_FIRST_ENDPOINT);
 }
 
-static struct endpoint_limit *limit_to(struct test_conns *conns, size_t max)
-{
-	conns->env.endpoint_limit = endpoint_limit_new(max);
-	return conns->env.endpoint_limit;
-}
-
-static void end_all(struct test_conns *conns, const struct opened *opened, unsigned num)
+static void end_all(struct test_conns *conns, const struct test_opened *opened, unsigned num)
 {
 	conn_table_cut_all(conns->env.table, CLOSE_DRAINED);
 	for (unsigned i = 0; i < num; i++)
-		close_one(&opened[i]);
+		test_close_one(&opened[i]);
 }
 
 static void a_full_endpoint_gives_way_and_a_full_service_refuses(void **state)
 {
 	struct test_conns *conns = *state;
-	struct endpoint_limit *limit = limit_to(conns, 2);
+	struct endpoint_limit *limit = test_limit_to(conns, 2);
 	static const uint64_t slow_ms[] = {0, 500}; /* which would get none before the other has seven */
-	struct opened opened[4];
+	struct test_opened opened[4];
 	unsigned num_at[2] = {0};
 	test_answer(conns, TEST_MESHED, DESTINATION_MESHED, 2);
 	for (unsigned i = 0; i < 4; i++) {
-		opened[i] = open_one(conns, slow_ms);
+		opened[i] = test_open_one(conns, slow_ms);
 		num_at[opened[i].at]++;
 	}
 	assert_true(num_at[0] == 2 && num_at[1] == 2);
@@ -291,7 +226,7 @@ static void a_full_endpoint_gives_way_and_a_full_service_refuses(void **state)
 	assert_non_null(strstr(conns->detail.fix, "limits.per_endpoint"));
 	assert_true(test_was_reset(app));
 	end_all(conns, opened, 4);
-	struct opened again = open_one(conns, NULL); /* there is room again */
+	struct test_opened again = test_open_one(conns, NULL); /* there is room again */
 	end_all(conns, &again, 1);
 	endpoint_limit_free(limit);
 }
@@ -299,9 +234,9 @@ static void a_full_endpoint_gives_way_and_a_full_service_refuses(void **state)
 static void an_endpoint_that_refused_holds_no_place_and_one_that_is_full_is_no_try(void **state)
 {
 	struct test_conns *conns = *state;
-	struct endpoint_limit *limit = limit_to(conns, 1);
+	struct endpoint_limit *limit = test_limit_to(conns, 1);
 	test_answer(conns, TEST_MESHED, DESTINATION_MESHED, 3);
-	struct opened opened = open_one(conns, NULL);
+	struct test_opened opened = test_open_one(conns, NULL);
 	for (unsigned round = 0; round < 2; round++) { /* in the second one those two have failed recently */
 		unsigned before = conns->pool.num_opened;
 		_cleanup_fd_ int app = test_outbound(conns, TEST_MESHED);
@@ -321,125 +256,10 @@ static void an_endpoint_that_refused_holds_no_place_and_one_that_is_full_is_no_t
 	endpoint_limit_free(limit);
 }
 
-/* --- services with more endpoints than a connection tries --- */
-
-enum { MANY = 150, HEALTHY = 50 }; /* the healthy ones are neighbors by address, as the others are */
-
-static void of_many_endpoints_those_in_the_own_zone_are_preferred(void **state)
-{
-	struct test_conns *conns = *state;
-	unsigned num_at[MANY] = {0}, num_near = 0, num_used = 0;
-	in_zones(conns, MANY, HEALTHY);
-	one_fails(conns, MANY - 1); /* is not looked for among those that are near */
-	one_after_the_other(conns, NULL, 400, num_at);
-	for (unsigned i = 0; i < HEALTHY; i++) {
-		num_near += num_at[i];
-		num_used += num_at[i] > 0;
-	}
-	assert_int_equal(num_near, 400);
-	assert_true(num_used > 40);
-}
-
-static void of_many_endpoints_each_that_has_room_is_found(void **state)
-{
-	struct test_conns *conns = *state;
-	struct endpoint_limit *limit = limit_to(conns, 1);
-	in_zones(conns, MANY, 0);
-	for (unsigned i = 0; i < MANY - 1; i++)
-		assert_true(endpoint_limit_take(limit, &answer_of(conns)->endpoints[i].address));
-	for (unsigned i = 0; i < 20; i++) {
-		unsigned num_at[MANY] = {0};
-		one_after_the_other(conns, NULL, 1, num_at);
-		assert_int_equal(num_at[MANY - 1], 1);
-	}
-	assert_true(endpoint_limit_take(limit, &answer_of(conns)->endpoints[MANY - 1].address));
-	_cleanup_fd_ int app = test_outbound(conns, TEST_MESHED);
-	assert_int_equal(conns->reason, CLOSE_ENDPOINT_LIMIT);
-	for (unsigned i = 0; i < MANY; i++)
-		endpoint_limit_give_back(limit, &answer_of(conns)->endpoints[i].address);
-	endpoint_limit_free(limit);
-}
-
-static unsigned current_number(const struct test_conns *conns)
-{
-	return conns->pool.attempt->request.endpoint.ip.bytes[3] - TEST_FIRST_ENDPOINT;
-}
-
-/* Whether it comes to a healthy one, while the others refuse. */
-static bool is_served(struct test_conns *conns, unsigned *out_number)
-{
-	_cleanup_fd_ int app = test_outbound(conns, TEST_MESHED);
-	while (conns->pool.attempt != NULL && current_number(conns) >= HEALTHY) {
-		test_pool_refuse(&conns->pool, 503, "connect_refused");
-		test_conns_turn(conns);
-	}
-	if (conns->pool.attempt == NULL)
-		return false;
-	*out_number = current_number(conns);
-	_cleanup_fd_ int far = -1;
-	test_pool_accept(&conns->pool, &far);
-	test_conns_turn(conns);
-	conn_table_cut_all(conns->env.table, CLOSE_DRAINED);
-	return true;
-}
-
-static void where_two_thirds_of_many_endpoints_fail_the_others_serve_evenly(void **state)
-{
-	struct test_conns *conns = *state;
-	unsigned num_failed = 0, num_at[HEALTHY] = {0}, number = 0, most = 0, before = 0;
-	in_zones(conns, MANY, 0);
-	for (unsigned i = 0; i < 300; i++) {
-		before = i == 100 ? conns->pool.num_opened : before;
-		if (is_served(conns, &number))
-			num_at[number]++;
-		else
-			num_failed++;
-		test_conns_wait(conns, 20);
-	}
-	for (unsigned i = 0; i < HEALTHY; i++)
-		most = num_at[i] > most ? num_at[i] : most;
-	assert_true(num_failed <= 2); /* one has sixteen tries: two thirds to the sixteenth power fail at first */
-	assert_true(most <= 24);      /* and not the neighbor of those that fail for all of them */
-	assert_true(conns->pool.num_opened - before < 400); /* once they are known few are tried again */
-}
-
-static void where_none_of_many_endpoints_serves_a_connection_tries_three(void **state)
-{
-	struct test_conns *conns = *state;
-	in_zones(conns, MANY, 0);
-	for (unsigned i = 0; i < MANY; i++)
-		one_fails(conns, i);
-	_cleanup_fd_ int app = test_outbound(conns, TEST_MESHED);
-	while (conns->pool.attempt != NULL) {
-		test_pool_refuse(&conns->pool, 503, "connect_refused");
-		test_conns_turn(conns);
-	}
-	assert_int_equal(conns->pool.num_opened, 3);
-	assert_int_equal(conns->reason, CLOSE_CONNECT_REFUSED);
-}
-
-static void a_service_with_affinity_goes_on_in_the_order_of_its_endpoints(void **state)
-{
-	struct test_conns *conns = *state;
-	unsigned num_at[MANY] = {0};
-	in_zones(conns, MANY, 0);
-	answer_of(conns)->affinity_s = 60;
-	answer_of(conns)->pinned = 10;
-	answer_of(conns)->num_draining = 20;
-	for (unsigned i = 10; i < MANY - 20; i++)
-		one_fails(conns, i);
-	one_after_the_other(conns, NULL, 20, num_at);
-	assert_int_equal(num_at[0], 20);
-	for (unsigned i = 0; i < 10; i++)
-		one_fails(conns, i);
-	one_after_the_other(conns, NULL, 20, num_at);
-	assert_int_equal(num_at[MANY - 20 + 10], 20);
-}
-
 static void a_plaintext_destination_is_limited_too(void **state)
 {
 	struct test_conns *conns = *state;
-	struct endpoint_limit *limit = limit_to(conns, 1);
+	struct endpoint_limit *limit = test_limit_to(conns, 1);
 	_cleanup_fd_ int first = test_outbound(conns, NULL);
 	_cleanup_fd_ int taken = test_app_accept(conns);
 	assert_true(taken >= 0 && conns->num_relayed == 1);
@@ -470,11 +290,6 @@ int main(void)
 		CONNS_TEST(a_connection_that_no_near_endpoint_takes_goes_to_another_zone),
 		CONNS_TEST(a_full_endpoint_gives_way_and_a_full_service_refuses),
 		CONNS_TEST(an_endpoint_that_refused_holds_no_place_and_one_that_is_full_is_no_try),
-		CONNS_TEST(of_many_endpoints_those_in_the_own_zone_are_preferred),
-		CONNS_TEST(of_many_endpoints_each_that_has_room_is_found),
-		CONNS_TEST(where_two_thirds_of_many_endpoints_fail_the_others_serve_evenly),
-		CONNS_TEST(where_none_of_many_endpoints_serves_a_connection_tries_three),
-		CONNS_TEST(a_service_with_affinity_goes_on_in_the_order_of_its_endpoints),
 		CONNS_TEST(a_plaintext_destination_is_limited_too),
 		CONNS_TEST(finding_p14_a_draining_endpoint_gets_nothing_while_another_is_left_however_slow),
 	};
