@@ -238,12 +238,17 @@ static void D18_refuses_a_sha1_signature(_unused_ void **state)
 	assert_int_equal(world_judge_leaf(&world, &spec), ERR_WEAK_KEY);
 }
 
-static void D18_refuses_an_md5_signature(_unused_ void **state)
+static void init_below_rsa(struct world *world)
 {
 	struct test_cert_spec root = test_ca_spec("root");
 	root.key = TEST_KEY_RSA_2048;
+	world_init_with(world, &root);
+}
+
+static void D18_refuses_an_md5_signature(_unused_ void **state)
+{
 	_cleanup_(world_done) struct world world;
-	world_init_with(&world, &root);
+	init_below_rsa(&world);
 	struct test_cert_spec spec = test_leaf_spec(WORKLOAD);
 	spec.digest = "MD5";
 	assert_int_equal(world_judge_leaf(&world, &spec), ERR_WEAK_KEY);
@@ -251,10 +256,8 @@ static void D18_refuses_an_md5_signature(_unused_ void **state)
 
 static void D18_accepts_rsa_pss_of_sha2_alone(_unused_ void **state)
 {
-	struct test_cert_spec root = test_ca_spec("root");
-	root.key = TEST_KEY_RSA_2048;
 	_cleanup_(world_done) struct world world;
-	world_init_with(&world, &root);
+	init_below_rsa(&world);
 	struct test_cert_spec spec = test_leaf_spec(WORKLOAD);
 	spec.pss = TEST_PSS_SHA256;
 	assert_int_equal(world_judge_leaf(&world, &spec), ERR_NONE);
