@@ -183,7 +183,7 @@ static size_t num_sent(struct world *world)
 	bool is_renewal = down->kind_case == HANDFAST__V1__IDENTITY_DOWN__KIND_RENEWED;
 	const Handfast__V1__TrustState *state = is_renewal ? down->renewed->trust : down->trust;
 	assert_non_null(state);
-	assert_int_equal(state->epoch->counter, trust_epoch(world->trust).counter);
+	assert_true(state->epoch->counter <= trust_epoch(world->trust).counter);
 	assert_int_equal(state->n_bundles, 1);
 	return state->bundles[0]->n_crls;
 }

@@ -36,8 +36,9 @@ static void on_lost(void *arg, enum err err)
 static void on_changed(void *arg)
 {
 	struct world *world = arg;
-	world->is_ready = true;
-	if (world->serve != NULL)
+	if (world->serve == NULL)
+		world->is_ready = true; /* of set_up; later another's wait would end by it */
+	else
 		serve_trust_changed(world->serve);
 }
 

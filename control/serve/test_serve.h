@@ -34,6 +34,7 @@ struct world {
 	struct svid *svid; /* presented, once there is one */
 	struct rpc_client *client;
 	bool is_connected, is_closed, is_over, is_ready;
+	bool is_renewing, is_renewed; /* during world_renew() */
 	enum rpc_status status;
 	struct buf answer;
 	unsigned num_messages;

@@ -26,11 +26,12 @@ def run(*argv, check=True, timeout=300, **options):
     return done
 
 
-def wait_until(what, holds, deadline_s):
+def wait_until(what, holds, deadline_s, instead=None):
+    """instead: a function whose text the failure names."""
     end = time.monotonic() + deadline_s
     while not holds():
         if time.monotonic() > end:
-            raise Failure("%s: not within %d s" % (what, deadline_s))
+            raise Failure("%s: not within %d s%s" % (what, deadline_s, "; instead: %s" % instead() if instead else ""))
         time.sleep(0.05)  # duration: the pause between two polls
 
 

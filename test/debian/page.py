@@ -16,7 +16,7 @@ import documented_commands  # noqa: E402 (the path must be set first)
 
 def workloads_are_there(debian):
     """What the page has apt install beside Handfast: its machines have no way to a mirror."""
-    debian.chroot("apt-get", "-q", "install", "-y", "--no-install-recommends", "curl", "nginx-light")
+    debian.chroot("apt-get", "-q", "install", "-y", "--no-install-recommends", "curl", "nginx-light", "iputils-arping")
 
 
 def _copy_token(machines, name):
@@ -50,8 +50,10 @@ class Reader:
 
 
 def _settle(machine):
+    def status():
+        return machine.run("handfast", "status", check=False).stdout
     wait_until("both sidecars at %s" % machine.name,
-               lambda: len(re.findall(r"\sconnected\s", machine.run("handfast", "status", check=False).stdout)) == 2, 30)
+               lambda: len(re.findall(r"^ +spiffe://\S+ +connected ", status(), re.M)) == 2, 30, status)
 
 
 def the_pages_about_backups_and_upgrades_lead_to_another_machine_and_back(debian):

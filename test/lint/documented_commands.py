@@ -85,6 +85,7 @@ STORY = {
         ("install -d -m 0700 -o 1336 -g 1336 /var/backups/handfast", "control"),
         ("setpriv --reuid 1336 --regid 1336 --clear-groups handfast-control restore", "control"),
         ("apt-get install -y ./packages/handfast-control_*.deb", "debian spare"),
+        ("arping -c 3 -A -I eth0 192.0.2.1", "debian spare"),
     ],
     UPGRADE: [
         ("setpriv --reuid 1336 --regid 1336 --clear-groups handfast-control --config /etc/handfast/control.yaml --check", "control"),
