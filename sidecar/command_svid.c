@@ -59,9 +59,10 @@ enum cli_exit command_svid(struct command_line *line, const struct sidecar_confi
 	read_notice(line, &options.notice);
 	if (options.socket == NULL)
 		options.socket = socket_of_environment();
-	if (options.folder == NULL || !is_folder(options.folder))
-		command_line_error(
-			line, "--write", "a folder that exists", options.folder != NULL ? options.folder : "");
+	if (options.folder == NULL)
+		command_line_error_text(line, "--write", "a folder for the files", "no folder is given");
+	else if (!is_folder(options.folder))
+		command_line_error(line, "--write", "a folder that exists", options.folder);
 	if (options.socket == NULL)
 		command_line_error_text(line, "workload_api.socket",
 			"the sidecar's socket in its settings, or SPIFFE_ENDPOINT_SOCKET=unix:///path",
