@@ -129,7 +129,7 @@ static void C41_a_command_that_does_not_end_is_ended_with_what_it_started(void *
 	struct world *world = *state;
 	_cleanup_(mem_freep) char *script =
 		mem_printf("sleep 600 & echo $! > %s/pid; echo half; sleep 600", world->output_folder);
-	start(world, script, 300);
+	start(world, script, 3000);
 	assert_int_equal(sign(world), ERR_REFUSED);
 	assert_non_null(strstr(world->detail.got, "command_timeout"));
 	wait_for_its_end(world);

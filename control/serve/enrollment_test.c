@@ -39,11 +39,14 @@ static void W11_W23_limits_a_source_that_attests_too_often(void **state)
 	struct world *world = *state;
 	world_connect(world);
 	unsigned num_limited = 0;
+	uint64_t began_ms = loop_now_ms(world->loop);
 	for (int i = 0; i < 10; i++) {
 		world_attest(world, false);
 		num_limited += world->status == RPC_RESOURCE_EXHAUSTED;
 	}
-	assert_true(num_limited >= 5);
+	/* Three at once and three a second: more of them on a slow machine. */
+	uint64_t passed_ms = loop_now_ms(world->loop) - began_ms;
+	assert_in_range(10 - num_limited, 3, 5 + 3 * passed_ms / 1000);
 }
 
 static void W18_refuses_a_key_that_another_sidecar_uses(void **state)

@@ -96,8 +96,7 @@ static void a_row_is_of_the_process_whose_stream_was_opened_last(void **state)
 	assert_int_equal(shown.num_conditions, 0);
 	assert_int_equal(shown.num_rows, 1);
 	rpc_client_free(TAKE_PTR(world->client));
-	assert_true(WAIT_UNTIL(is_of_release(&shown, "0.1.0"), loop_run_once(world->loop, false)));
-	assert_true(shown.is_draining);
+	assert_true(WAIT_UNTIL(is_of_release(&shown, "0.1.0") && shown.is_draining, loop_run_once(world->loop, false)));
 	rpc_client_free(former);
 }
 

@@ -29,9 +29,11 @@ static void on_ready(void *arg, _unused_ struct rpc_client *client)
 	((struct world *)arg)->is_connected = true;
 }
 
-static void on_close(void *arg, _unused_ struct rpc_client *client, _unused_ const struct why *why)
+/* Of the present client: a test may keep others beside it, which the server closes when it likes. */
+static void on_close(void *arg, struct rpc_client *client, _unused_ const struct why *why)
 {
-	((struct world *)arg)->is_closed = true;
+	struct world *world = arg;
+	world->is_closed |= client == world->client;
 }
 
 void world_connect(struct world *world)
@@ -200,7 +202,8 @@ void world_keep_svid(struct world *world)
 	const Handfast__V1__AttestResponse *answer = (const Handfast__V1__AttestResponse *)unpacked;
 	struct span chain[2] = {pb_span(answer->svid->chain[0]), pb_span(answer->svid->chain[1])};
 	assert_int_equal(answer->svid->n_chain, 2);
-	assert_int_equal(answer->trust->epoch->counter, 1);
+	/* Lists of what is revoked come within seconds, with the next epoch. */
+	assert_in_range(answer->trust->epoch->counter, 1, trust_epoch(world->trust).counter);
 	world->streams_here = answer->streams_here;
 	assert_int_equal(svid_parse(chain, 2, &world->svid, NULL), ERR_NONE);
 }

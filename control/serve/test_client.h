@@ -10,8 +10,8 @@
 void world_connect(struct world *world);
 void world_disconnect(struct world *world);
 
-/* An answer is counted in num_messages, and the last one is kept, of those before world_renew() returns its own; the
- * end sets is_over and status. */
+/* An answer is counted in num_messages, and the last one is kept; the end sets is_over and status. world_renew() keeps
+ * the answer to the renewal, whatever else is sent meanwhile. */
 struct rpc_call *world_call(struct world *world, const char *path, struct span message);
 struct rpc_call *world_open_stream(struct world *world); /* of the Identity service, with a hello */
 void world_wait_for_messages(struct world *world, unsigned num);

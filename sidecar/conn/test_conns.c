@@ -170,8 +170,11 @@ void test_conns_free(struct test_conns *conns)
 
 void test_conns_turn(struct test_conns *conns)
 {
-	for (unsigned i = 0; i < 8; i++)
+	loopback_settle();
+	for (unsigned i = 0; i < 8; i++) {
 		loop_run_once(conns->loop, false);
+		loopback_settle();
+	}
 }
 
 void test_conns_wait(struct test_conns *conns, uint64_t ms)

@@ -210,6 +210,7 @@ static void cuts_both_sides_with_a_reset(void **state)
 	char got[8];
 	relay_cut(fixture->relay);
 	relay_free(TAKE_PTR(fixture->relay));
+	loopback_settle();
 	assert_int_equal(recv(fixture->app, got, sizeof(got), 0), -1);
 	assert_int_equal(errno, ECONNRESET);
 	assert_int_equal(recv(fixture->far, got, sizeof(got), 0), -1);

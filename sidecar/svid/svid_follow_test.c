@@ -143,7 +143,7 @@ static void once_reports_the_last_failure(void **state)
 	struct world *world = *state;
 	struct why why = {0};
 	serve(world, refuse);
-	assert_int_not_equal(followed(world, 10 * SHORT_MS, &why), ERR_NONE);
+	assert_int_not_equal(followed(world, 30 * SHORT_MS, &why), ERR_NONE);
 	assert_non_null(strstr(why.got, "not you"));
 	assert_string_equal(why.fix, "ask an operator");
 	assert_false(has_key(world));
