@@ -8,7 +8,7 @@ import subprocess
 import time
 
 HERE = pathlib.Path(__file__).resolve().parent
-BOOT_S = 60
+BOOT_S = 180
 # What has no place in a machine without devices, or is of no use here.
 MASKED = ["console-getty.service", "getty.target", "systemd-timesyncd.service", "apt-daily.timer", "apt-daily-upgrade.timer",
           "dpkg-db-backup.timer", "systemd-udevd.service", "systemd-networkd.service", "systemd-resolved.service"]
@@ -18,7 +18,7 @@ class Failure(Exception):
     pass
 
 
-def run(*argv, check=True, timeout=300, **options):
+def run(*argv, check=True, timeout=900, **options):
     done = subprocess.run([str(word) for word in argv], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                           stderr=subprocess.STDOUT, text=True, timeout=timeout, **options)
     if check and done.returncode != 0:
@@ -132,4 +132,4 @@ class Machine:
                 except OSError:
                     pass  # its last process ends at this moment
             return not self.cgroup.exists()
-        wait_until("an empty cgroup of %s" % self.name, is_gone, 10)
+        wait_until("an empty cgroup of %s" % self.name, is_gone, 60)

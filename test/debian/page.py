@@ -82,10 +82,17 @@ def output_of(outputs, text):
     return next(output for block, output in outputs.items() if text in block)
 
 
+def _is_emptied(machine):
+    """A journal that is younger than a second stays, and what the sidecar has written may not have arrived yet."""
+    machine.shell("journalctl --rotate; journalctl --vacuum-time=1s")
+    return not machine.run("journalctl", "--no-pager", "-q", "-o", "cat", "-u", "handfast-sidecar", check=False).stdout.strip()
+
+
 def the_page_leads_to_an_encrypted_call(debian):
     debian.reader = Reader(debian)
     for machine in debian.reader.machines.values():
-        machine.shell("ln -sfn /srv/new /root/packages; systemctl stop nginx; journalctl --rotate; journalctl --vacuum-time=1s")
+        machine.shell("ln -sfn /srv/new /root/packages; systemctl stop nginx")
+        wait_until("a journal without the lines of before", lambda: _is_emptied(machine), 30)
     started = time.monotonic()
     outputs = debian.reader.follow(documented_commands.INSTALL)
     if "200 OK" not in output_of(outputs, "curl -sI"):

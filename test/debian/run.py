@@ -133,7 +133,7 @@ def the_start_fails_at_once(debian, reason):
     done = debian.control.run("systemctl", "start", "handfast-control", check=False)
     took = time.monotonic() - started
     expect(done.returncode != 0 and took < 5, "systemctl start: %d after %.1f s: %s" % (done.returncode, took, done.stdout))
-    wait_until("the reason in the journal", lambda: reason in debian.control.log_of("handfast-control"), 5)
+    wait_until("the reason in the journal", lambda: reason in debian.control.log_of("handfast-control"), 30)
     print("    a start that cannot succeed (%s) failed after %.2f s" % (reason, took))
 
 
@@ -141,7 +141,7 @@ def with_its_port_taken(debian):
     """What may pass by itself is tried again, and the start fails all the same."""
     other = debian.control.start("/usr/bin/python3", "-m", "http.server", "15012")
     debian.others.append(other)
-    wait_until("the other server", lambda: ":15012" in run("ip", "netns", "exec", debian.control.name, "ss", "-ltn").stdout, 10)
+    wait_until("the other server", lambda: ":15012" in run("ip", "netns", "exec", debian.control.name, "ss", "-ltn").stdout, 30)
     the_start_fails_at_once(debian, "15012")
     other.kill()
     other.wait()
@@ -182,9 +182,9 @@ def encrypted_calls(debian):
 
 def the_first_call_is_encrypted(debian):
     debian.others.append(debian.db.start("/usr/bin/python3", "-c", SERVER))
-    wait_until("the server", lambda: ":8000" in run("ip", "netns", "exec", debian.db.name, "ss", "-ltn").stdout, 10)
+    wait_until("the server", lambda: ":8000" in run("ip", "netns", "exec", debian.db.name, "ss", "-ltn").stdout, 30)
     call(debian)
-    wait_until("a line of the access log", lambda: encrypted_calls(debian) == 1, 10)
+    wait_until("a line of the access log", lambda: encrypted_calls(debian) == 1, 30)
     print("    from the first dpkg -i to the first encrypted call: %.1f s" % (time.monotonic() - debian.started))
 
 
@@ -239,7 +239,7 @@ def reload_has_the_variables_of_the_unit(debian):
 
 def a_control_plane_that_ends_by_itself_ends_its_unit(debian):
     debian.control.shell("kill -TERM $(systemctl show -P MainPID handfast-control)")
-    wait_until("the end of the unit", lambda: state_of(debian.control, "handfast-control") == "inactive dead", 15)
+    wait_until("the end of the unit", lambda: state_of(debian.control, "handfast-control") == "inactive dead", 60)
     debian.control.run("systemctl", "start", "handfast-control")
     debian.control.run("handfast", "status")
 
@@ -247,19 +247,19 @@ def a_control_plane_that_ends_by_itself_ends_its_unit(debian):
 def reload_reads_the_settings(debian):
     before = debian.db.run("systemctl", "show", "-P", "MainPID", "handfast-sidecar").stdout
     debian.db.shell("echo 'log: {level: debug}' >>/etc/handfast/sidecar.yaml; systemctl reload handfast-sidecar")
-    wait_until("a new main process", lambda: debian.db.run("systemctl", "show", "-P", "MainPID", "handfast-sidecar").stdout != before, 10)
-    expect(" debug " in debian.db.log_of("handfast-sidecar"), "log.level is not in force")
+    wait_until("a new main process", lambda: debian.db.run("systemctl", "show", "-P", "MainPID", "handfast-sidecar").stdout != before, 30)
+    wait_until("log.level in force", lambda: " debug " in debian.db.log_of("handfast-sidecar"), 30)
     before = debian.db.run("systemctl", "show", "-P", "MainPID", "handfast-sidecar").stdout
     debian.db.shell("echo 'drain_deadline: 20s' >>/etc/handfast/sidecar.yaml; systemctl kill -s HUP --kill-whom=main handfast-sidecar")
-    wait_until("drain_deadline in force", lambda: "drain_deadline" in debian.db.log_of("handfast-sidecar"), 10)
+    wait_until("drain_deadline in force", lambda: "drain_deadline" in debian.db.log_of("handfast-sidecar"), 30)
     expect(debian.db.run("systemctl", "show", "-P", "MainPID", "handfast-sidecar").stdout == before, "SIGHUP took a new process")
     debian.control.shell("echo 'log: {level: debug}' >>/etc/handfast/control.yaml; systemctl reload handfast-control")
-    wait_until("log.level in force", lambda: "log.level" in debian.control.log_of("handfast-control"), 10)
-    wait_until("the end of the reload", lambda: state_of(debian.control, "handfast-control") == "active running", 10)
+    wait_until("log.level in force", lambda: "log.level" in debian.control.log_of("handfast-control"), 30)
+    wait_until("the end of the reload", lambda: state_of(debian.control, "handfast-control") == "active running", 30)
     debian.control.shell("cp /etc/handfast/control.yaml /srv/kept; echo 'mesh.claim_grace: 1m' >>/etc/handfast/control.yaml")
     done = debian.control.run("systemctl", "reload", "handfast-control", check=False)
     expect(done.returncode != 0, "a reload with an error in the file succeeds")
-    expect("mesh: {claim_grace: ...}" in debian.control.log_of("handfast-control"), "the log lacks the reason")
+    wait_until("the reason in the journal", lambda: "mesh: {claim_grace: ...}" in debian.control.log_of("handfast-control"), 30)
     debian.control.shell("cp /srv/kept /etc/handfast/control.yaml; systemctl reload handfast-control")
     debian.db.shell("systemctl reload handfast-init && handfast-init check --profile host")
     call(debian)
@@ -270,10 +270,10 @@ def rules_last_through_a_restart_of_nftables(debian):
     encrypted = encrypted_calls(debian)
     for command in (("enable", "--now"), ("restart",), ("reload",)):
         debian.db.run("systemctl", *command, "nftables")
-        wait_until("rules after %s of nftables" % command[0], lambda: has_rules(debian.db), 10)
+        wait_until("rules after %s of nftables" % command[0], lambda: has_rules(debian.db), 30)
         debian.db.run("handfast-init", "check", "--profile", "host")
         call(debian)
-    wait_until("encrypted calls", lambda: encrypted_calls(debian) == encrypted + 3, 10)
+    wait_until("encrypted calls", lambda: encrypted_calls(debian) == encrypted + 3, 30)
     debian.db.run("systemctl", "disable", "--now", "nftables")
     wait_until("the condition without rules", lambda: debian.db.run("handfast", "check", check=False).returncode == 1, 15)
     debian.db.run("systemctl", "reload-or-restart", "handfast-init")  # as handfast check has it
@@ -284,8 +284,9 @@ def the_rules_beside_a_control_plane_leave_its_ports_alone(debian):
     debian.control.shell("dpkg -i /srv/old/handfast-init_* && systemctl start handfast-init")
     rules = run("ip", "netns", "exec", debian.control.name, "nft", "list", "table", "inet", "handfast").stdout
     expect("15012, 15014" in rules, "15012 is redirected: %s" % rules)
+    wait_until("the report of up in the journal", lambda: "written" in debian.control.log_of("handfast-init"), 30)
     notes = debian.control.log_of("handfast-init")
-    expect("written" in notes and "control_plane" not in notes, "the report of up: %s" % notes)
+    expect("control_plane" not in notes, "the report of up: %s" % notes)
     debian.control.shell("dpkg --purge handfast-init")
 
 
@@ -300,6 +301,7 @@ def an_upgrade_keeps_settings_state_and_connections(debian):
     states, calls = {}, debian.shop.start("/usr/bin/python3", "-c", CALLS, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                           stderr=subprocess.STDOUT, text=True)
     debian.others.append(calls)
+    wait_until("its first connection", lambda: "192.0.2.3:8000" in run("ip", "netns", "exec", debian.shop.name, "ss", "-tn").stdout, 30)
     for machine, kind in ((debian.control, "control"), (debian.shop, "sidecar"), (debian.db, "sidecar")):
         key = machine.shell("find /var/lib/handfast-%s -type f -path '*key*' ! -name epoch ! -name epoch.spare" % kind).stdout.split()
         expect(key, "no key in the state of %s" % machine.name)
@@ -309,16 +311,16 @@ def an_upgrade_keeps_settings_state_and_connections(debian):
     for machine, (paths, sums) in states.items():
         now = kept(machine, *paths)
         expect(now == sums, "%s: settings or keys have changed: %s, now %s" % (machine.name, sums, now))
-    output = calls.communicate("", timeout=30)[0]
+    output = calls.communicate("", timeout=120)[0]
     expect(calls.returncode == 0, "a call failed during the upgrade: %s" % output[-1500:])
     print("    answered during the upgrade: %s on one connection, %s on new ones; none failed" % tuple(output.split()))
     for machine in (debian.shop, debian.db):
         machine.run("handfast-sidecar", "wait")
         machine.run("handfast-init", "check", "--profile", "host")
         version = machine.run("handfast-sidecar", "--version").stdout.split()[1]
-        expect("%s for cluster.local" % version in machine.log_of("handfast-sidecar"), "no new process")
-        expect(machine.run("systemctl", "show", "-P", "NRestarts,ActiveState", "handfast-sidecar").stdout.split() == ["0", "active"],
-               "the unit was restarted")
+        wait_until("a new process", lambda: "%s for cluster.local" % version in machine.log_of("handfast-sidecar"), 30)
+        restarts = lambda: machine.run("systemctl", "show", "-P", "NRestarts,ActiveState", "handfast-sidecar").stdout.split()
+        wait_until("a unit that was not restarted", lambda: restarts() == ["0", "active"], 30, restarts)
 
 
 def has_rules(machine):

@@ -1,8 +1,6 @@
 """What every fault of a soak is: what it does, how it is undone, and what it may cause. A failure of the traffic that no
 fault explains fails the run."""
 
-import time
-
 from soak.arrangement import control_names
 from soak.traffic import MESHED
 

@@ -54,7 +54,7 @@ class KillUpgrade(KillSidecar):
         time.sleep(self.after_s)  # duration: until the moment of the kill
         late.kill()
         ends = ("; this process continues to serve", "serves from now on; ending")
-        wait_until("the process before to notice it", lambda: "prepares to take over" not in log() or any(end in log() for end in ends), 10)
+        wait_until("the process before to notice it", lambda: "prepares to take over" not in log() or any(end in log() for end in ends), 30)
         self.was_taken = ends[1] in log()
         if self.was_taken:
             self.world.story.own(before)
@@ -159,7 +159,7 @@ def _signaled(process, text):
     """SIGHUP, and the log of what it took over."""
     since = len(process.log())
     process.signal(signal.SIGHUP)
-    wait_until("'%s' in the log after SIGHUP" % text, lambda: text in process.log()[since:], 10)
+    wait_until("'%s' in the log after SIGHUP" % text, lambda: text in process.log()[since:], 30)
 
 
 class _Reload(Fault):

@@ -47,7 +47,7 @@ class Run:
         self.unexplained, self.samples, self._scanned = [], judge.Samples(), time.monotonic()
 
     def warm_up(self):
-        wait_until("traffic of each kind", lambda: all(self.traffic.counts[kind] for kind in SERVED), 40, 0.1)
+        wait_until("traffic of each kind", lambda: all(self.traffic.counts[kind] for kind in SERVED), 120, 0.1)
         self.samples.take(self.world)
 
     def holds(self):

@@ -118,7 +118,7 @@ class Cluster:
             "--kubelet-client-certificate", pki("admin.crt"), "--kubelet-client-key", pki("admin.key"),
             "--kubelet-certificate-authority", pki("ca.crt"), "--kubelet-preferred-address-types", "InternalIP",
             *self._flags, *flags])
-        program.wait_until("ready", self._is_ready, _START_S)
+        program.wait_until("ready", self.is_ready, _START_S)
 
     def _write_admission(self):
         """As on GKE: pods with a priority of the system are admitted where a quota covers them, and nowhere else."""
@@ -140,9 +140,10 @@ class Cluster:
     def audited(self):
         """The API server's events about Handfast's requests so far."""
         with open(self.path("audit.log")) as file:
-            return [json.loads(line) for line in file]
+            return [json.loads(line) for line in file if line.endswith("\n")]  # not one that is being written
 
-    def _is_ready(self):
+    def is_ready(self):
+        """Whether the API server is."""
         with contextlib.suppress(OSError, ssl.SSLError):
             return self.request("/readyz")[0] == 200
 

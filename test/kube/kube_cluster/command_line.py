@@ -9,7 +9,7 @@ from handfast_harness.namespace import environment
 
 from . import workloads
 
-_RBAC = "rbac.authorization.k8s.io"
+_RBAC, _AUTHORIZATION = "rbac.authorization.k8s.io", "authorization.k8s.io/v1"
 
 
 def run(story, *words, kubeconfig=None, home=None, text=None):
@@ -72,7 +72,24 @@ def of_account(story, space, name):
 def with_rules(story, space, name, *rules):
     """Of a new account with these rules, in that namespace alone."""
     story.kubectl.apply(workloads.account(name), *bound(name, space, "Role", name, rules), namespace=space)
+    for rule in rules:
+        wait_until_allowed(story, space, name, rule)
     return of_account(story, space, name)
+
+
+def wait_until_allowed(story, space, name, rule):
+    """The API server decides by what it has watched, which is a moment behind what was stored. The last resource and verb."""
+    resource, _, subresource = rule["resources"][-1].partition("/")
+    review = {"apiVersion": _AUTHORIZATION, "kind": "SubjectAccessReview", "spec": {
+        "user": "system:serviceaccount:%s:%s" % (space, name), "resourceAttributes": {
+            "namespace": space, "group": rule["apiGroups"][-1], "resource": resource, "subresource": subresource,
+            "verb": rule["verbs"][-1]}}}
+
+    def is_allowed():
+        _, body = story.cluster.request("/apis/%s/subjectaccessreviews" % _AUTHORIZATION, "POST", json.dumps(review),
+                                        {"Content-Type": "application/json"})
+        return json.loads(body)["status"].get("allowed")
+    story.kubectl.wait("%s to be allowed" % name, is_allowed)
 
 
 def bound(account, space, kind, name, rules):

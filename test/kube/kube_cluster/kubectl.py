@@ -1,6 +1,7 @@
 """kubectl, and waiting for what it shows."""
 
 import json
+import re
 import subprocess
 
 from handfast_harness.expect import StoryFailure, wait_until
@@ -12,6 +13,11 @@ from . import programs
 # Generous, since no story is about it: after an outage of the API server a controller waits up to a minute before it
 # asks again, and the machine may have other work.
 _DEADLINE_S = 180
+
+
+# Of kubectl and the API server about themselves; the text of a webhook that cannot be called is another one.
+_BUSY = re.compile(r"Unable to connect to the server|The connection to the server \S+ was refused|etcdserver: |"
+                   r"the server is currently unable to handle the request")
 
 
 class KubectlError(StoryFailure):
@@ -60,7 +66,22 @@ class Kubectl:
         return [pod for pod in pods if "deletionTimestamp" not in pod["metadata"]]
 
     def wait(self, what, predicate, deadline_s=_DEADLINE_S):
-        return wait_until(what, predicate, deadline_s, 0.2)
+        """A call of kubectl is made again where the API server was not reached, or was busy; any other failure is one."""
+        refused = []
+
+        def holds():
+            refused.clear()
+            try:
+                return predicate()
+            except KubectlError as error:
+                if not _BUSY.search(str(error)):
+                    raise
+                refused.append(error)
+                return None
+        try:
+            return wait_until(what, holds, deadline_s, 0.2)
+        except StoryFailure as failure:
+            raise StoryFailure("%s%s" % (failure, "; at last: %s" % refused[0] if refused else "")) from None
 
     def wait_for_ready(self, selector, num=1, namespace="default", deadline_s=_DEADLINE_S):
         """The pods, when exactly `num` of them are there and all are ready. The failure names what they wait for."""

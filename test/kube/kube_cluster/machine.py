@@ -47,9 +47,9 @@ class Machine(Namespace):
             self._outer = subprocess.Popen(enter, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
                                            env=environment(),
                                            preexec_fn=lambda: _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL))
-        self.first_pid = wait_until("the machine's first process", lambda: child_of(self._outer.pid))
-        wait_until("its mount namespace", lambda: _mounts_of(self.first_pid) != _mounts_of("self"))
-        wait_until("its /proc", lambda: self.run(["cat", "/proc/1/comm"], check=False).stdout.strip())
+        self.first_pid = wait_until("the machine's first process", lambda: child_of(self._outer.pid), 30)
+        wait_until("its mount namespace", lambda: _mounts_of(self.first_pid) != _mounts_of("self"), 30)
+        wait_until("its /proc", lambda: self.run(["cat", "/proc/1/comm"], check=False).stdout.strip(), 30)
         for folder in _OWN:
             os.makedirs(folder, exist_ok=True)
             self.run(["mount", "-t", "tmpfs", "tmpfs", folder])
@@ -70,7 +70,7 @@ class Machine(Namespace):
         if self._outer is not None:
             self._outer.kill()
             self._outer.wait()
-            wait_until("the machine to end", lambda: not os.path.exists("/proc/%d" % self.first_pid), 20)
+            wait_until("the machine to end", lambda: not os.path.exists("/proc/%d" % self.first_pid), 60)
             self._outer = None
         super().remove()
         for hierarchy in _hierarchies():

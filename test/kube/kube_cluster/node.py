@@ -53,7 +53,7 @@ class Node:
     def start_containerd(self):
         cluster = self._cluster
         program = cluster.spawn("containerd", ["/usr/bin/containerd", "--config", cluster.path("containerd.toml")])
-        program.wait_until("its socket", lambda: self.ctr("version", check=False).returncode == 0, 30)
+        program.wait_until("its socket", lambda: self.ctr("version", check=False).returncode == 0, 120)
 
     def start_kubelet(self):
         from .cluster import NODE_IPV4, NODE_IPV6
@@ -70,7 +70,7 @@ class Node:
         return any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
 
     def _write_settings(self):
-        from .cluster import NODE_IPV4, PODS, SERVICES
+        from .cluster import NODE_IPV4, PODS
         cluster, pki = self._cluster, self._cluster.pki
         os.makedirs(cluster.path("cni"))
         os.makedirs(cluster.path("cni-bin"))  # its own: a story adds a plugin

@@ -91,7 +91,7 @@ def shows_why_a_sidecar_is_not_ready_in_its_own_words(story):
         texts = [row["got"] for row in check(story)[1].get("sidecar-ready", ())]
         return next((text for text in texts if BROKEN in text and "failed: " in text), None)
     expect_in("1 sidecar of namespace %s not ready: alone (failed: " % BROKEN,
-              story.kubectl.wait("the reason", reason, 40), "found")
+              story.kubectl.wait("the reason", reason), "found")
     story.kubectl("-n", BROKEN, "delete", "pod", "alone", "--grace-period=1")
 
 

@@ -12,7 +12,7 @@ from kube_cluster.http_load import HttpLoad
 from kube_cluster.renewals import Renewals
 from kube_cluster.replica import Replica
 
-DEADLINE_S = 600
+DEADLINE_S = 900
 SPACE = "turns"
 LEAF_TTL_S = 8
 RENEWED_AFTER_S = LEAF_TTL_S * 0.66  # at the latest
@@ -28,7 +28,7 @@ def arrange(story):
     install.set_leaf_ttl(story.cluster, "%ds" % LEAF_TTL_S)
     shop.arrange(story, SPACE, stores=3)
     story.renewals = story.own(Renewals(story.cluster, [story.shop, *story.stores]))
-    story.kubectl.wait("a renewal of each", lambda: all(story.renewals.num(0).values()), 3 * LEAF_TTL_S)
+    story.kubectl.wait("a renewal of each", lambda: all(story.renewals.num(0).values()), 90)
 
 
 def _replicas(story):

@@ -5,7 +5,7 @@ clocks that disagree.
 
 from handfast_harness import expect, expect_eq, expect_in
 from kube_cluster import install, shop, workloads
-from kube_cluster.command_line import bound, check, of_account
+from kube_cluster.command_line import bound, check, of_account, wait_until_allowed
 
 DEADLINE_S = 480
 SPACE, BARE = "seen", "seen-bare"
@@ -82,6 +82,8 @@ def shows_what_an_account_without_the_ports_gets(story):
               "resources": ["deployments", "mutatingwebhookconfigurations", "customresourcedefinitions"], "verbs": ["get"]})
     story.kubectl.apply(workloads.account("reader"),
                         *bound("reader", SPACE, "ClusterRole", "seen-reader", rules), namespace=SPACE)
+    for rule in rules:
+        wait_until_allowed(story, SPACE, "reader", rule)
     rows = _check(story, kubeconfig=of_account(story, SPACE, "reader"))
     expect_in("not asked: this account may not get and create pods/portforward", _details(rows, "strict"), "ports")
     expect_in("not asked", _details(rows, "root-expiry")[0], "roots")

@@ -22,6 +22,7 @@ def arrange(story):
     pki = story.cluster.pki.path
     story.other = story.own(story.cluster.spawn("dropping-webhook", [
         "/usr/bin/python3", _PROGRAM, NODE_IPV4, PORT, pki("server.crt"), pki("server.key")]))
+    story.other.wait_for_port(PORT, NODE_IPV4, 60)
     story.kubectl.apply(workloads.namespace(SPACE, **install.LABEL))
     story.kubectl.apply(workloads.account("app"), namespace=SPACE)
     with open(pki("ca.crt"), "rb") as file:

@@ -25,7 +25,7 @@ def arrange(story):
                         workloads.stateful_set("db", replicas=2),
                         workloads.deployment("store", workloads.app_container(ports=both)),
                         workloads.deployment("client", workloads.sleeper()), namespace=SPACE)
-    story.dbs = story.kubectl.wait_for_ready("app=db", 2, SPACE, 90)
+    story.dbs = story.kubectl.wait_for_ready("app=db", 2, SPACE)
     story.store, = story.kubectl.wait_for_ready("app=store", 1, SPACE)
     story.client, = story.kubectl.wait_for_ready("app=client", 1, SPACE)
 

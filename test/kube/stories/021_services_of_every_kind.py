@@ -29,7 +29,7 @@ def arrange(story):
                         workloads.deployment("client", workloads.sleeper()), namespace=SPACE)
     story.kubectl.apply(workloads.account("plain"), workloads.service("plain"), workloads.deployment("plain"),
                         namespace=OUTSIDE)
-    story.webs = story.kubectl.wait_for_ready("app=web", 2, SPACE, 90)
+    story.webs = story.kubectl.wait_for_ready("app=web", 2, SPACE)
     story.client, = story.kubectl.wait_for_ready("app=client", 1, SPACE)
     story.kubectl.wait_for_ready("app=plain", 1, OUTSIDE)
 
@@ -79,7 +79,11 @@ def shows_that_a_service_without_a_sidecar_is_reached_in_plaintext(story):
 def shows_that_a_service_that_lost_its_endpoints_stays_meshed(story):
     story.kubectl("-n", SPACE, "scale", "deployment/web", "--replicas=0")
     story.kubectl.wait("no pod of web", lambda: not story.kubectl.get("pods", namespace=SPACE, selector="app=web"))
-    _curl(story, "http://%s/" % _cluster_ip(story, "web"), check=False)
-    expect_in("has no live endpoint", _page(story, "/why"), "the failures")
+    address = _cluster_ip(story, "web")
+
+    def reason():
+        _curl(story, "http://%s/" % address, check=False)
+        return "has no live endpoint" in _page(story, "/why")
+    wait_until("the reason among the failures", reason, 60, 1)
     story.kubectl.delete_namespace(SPACE)
     story.kubectl.delete_namespace(OUTSIDE)

@@ -17,7 +17,7 @@ from kube_cluster.http_load import HttpLoad
 from kube_cluster.pod_network import PodNetwork
 from kube_cluster.replica import Replica
 
-DEADLINE_S = 600
+DEADLINE_S = 900
 SPACE, FOREIGN = "operated", "operated-foreign"
 LEAF_TTL_S = int(os.environ.get("HANDFAST_LEAF_TTL_S", "60"))
 SHOP = "spiffe://cluster.local/ns/%s/sa/shop" % SPACE
@@ -71,7 +71,7 @@ def shows_settings_and_tokens(story):
 
 
 def shows_that_a_ban_cuts_a_pods_calls_and_unban_brings_them_back(story):
-    wait_until("a call", lambda: _calls(story), 10, 0.1)
+    wait_until("a call", lambda: _calls(story), 30, 0.1)
     began = time.monotonic()
     expect_in("banned", prints(story, "ban", SHOP), "ban")
     wait_until("calls to fail", lambda: not _calls(story), 2 - (time.monotonic() - began), 0.02)
@@ -136,8 +136,8 @@ def shows_that_nothing_but_the_nodes_runtime_reaches_the_port(story):
     with PodNetwork(story.cluster, pod, "control") as network, \
             network.connect("127.0.0.1", OPERATOR_PORT, uid=1336, timeout_s=5) as sock:
         expect_eq(sock.recv(1), b"", "what a process of the pod gets that is not root")
-    log = story.kubectl.logs(pod["metadata"]["name"], "control", install.NAMESPACE)
-    expect_in("operator refused", log, "the log")
+    story.kubectl.wait("the refusal in the log", lambda: "operator refused" in story.kubectl.logs(
+        pod["metadata"]["name"], "control", install.NAMESPACE), 60)
 
 
 def _seconds(text):
@@ -173,6 +173,13 @@ def _roots_of_sidecars(story):
     return found
 
 
+def _has_other_roots(network, former):
+    """By the page that the command line shows, without the time that it takes."""
+    bundles = json.loads(network.http("http://127.0.0.1:15000/certs")[1])["bundles"]
+    roots = {root["sha256"] for bundle in bundles for root in bundle["roots"]}
+    return roots and not roots & set(former)
+
+
 def shows_a_rotation_on_two_replicas_under_load(story):
     """One of them is cut off from the API server at first: the rotation waits for it, and names it."""
     before = answer(story, "ca", "status")
@@ -202,9 +209,9 @@ def shows_a_rotation_on_two_replicas_under_load(story):
     expect(_roots(after, "active")[0]["sha256"] != active, "the same root signs")
     expect_in(active, [one["sha256"] for one in _roots(after, "retired")], "the retired roots")
     wait_until("both signers to have the next root", lambda: set(_expiry_by_replica(story).values()) == {
-        _seconds(_roots(after, "active")[0]["not_after"])}, 10, 0.5)
+        _seconds(_roots(after, "active")[0]["not_after"])}, 30, 0.5)
     wait_until("every sidecar to have one root, the same", lambda: [
-        len(roots) for roots in {tuple(one) for one in _roots_of_sidecars(story).values()}] == [1], 10, 0.5)
+        len(roots) for roots in {tuple(one) for one in _roots_of_sidecars(story).values()}] == [1], 30, 0.5)
     print("      replicas with %s streams; the next root signed after %.1f s, %d s of them without one replica; the former "
           "was retired after %.1f s; %d calls, 0 failed" % (streams, signs, LEAF_TTL_S + 5, took, load.num_requests))
 
@@ -212,12 +219,13 @@ def shows_a_rotation_on_two_replicas_under_load(story):
 @needs(shows_a_rotation_on_two_replicas_under_load)
 def shows_that_a_stolen_root_is_replaced_and_calls_work_again_within_5_s(story):
     former = _roots_of_sidecars(story)
+    networks = {pod["metadata"]["name"]: story.own(PodNetwork(story.cluster, pod)) for pod in _pods(story)}
     expect_eq(run(story, "ca", "replace").returncode, 64, "without --compromised")
     began = time.monotonic()
     status = answer(story, "ca", "replace", "--compromised")
     expect_eq((status["phase"], len(_roots(status, "active"))), ("none", 1), "the state")
     wait_until("other roots in every sidecar", lambda: all(
-        roots and not set(roots) & set(former[name]) for name, roots in _roots_of_sidecars(story).items()), 5, 0.1)
+        _has_other_roots(network, former[name]) for name, network in networks.items()), 5, 0.1)
     replaced = time.monotonic() - began
     wait_until("a call", lambda: _calls(story), 5, 0.1)
     took = time.monotonic() - began

@@ -25,7 +25,7 @@ def arrange(story):
     story.kubectl.apply(*(workloads.account(name) for name in ("client", "web")), workloads.service("web"), spread,
                         workloads.deployment("web", replicas=2),
                         workloads.deployment("client", workloads.sleeper()), namespace=SPACE)
-    story.near, story.far = story.kubectl.wait_for_ready("app=web", 2, SPACE, 90)
+    story.near, story.far = story.kubectl.wait_for_ready("app=web", 2, SPACE)
     story.client, = story.kubectl.wait_for_ready("app=client", 1, SPACE)
 
 

@@ -29,7 +29,7 @@ def arrange(story):
     story.kubectl.apply(workloads.deployment("seen", annotations={ANNOTATION: "tproxy"}), workloads.deployment("plain"),
                         workloads.deployment("caller", workloads.sleeper()), namespace=SPACE)
     story.kubectl.apply(workloads.deployment("followed"), namespace=FOLLOWS)
-    story.pods = {name: story.kubectl.wait_for_ready("app=" + name, 1, space, 90)[0]
+    story.pods = {name: story.kubectl.wait_for_ready("app=" + name, 1, space)[0]
                   for name, space in (("seen", SPACE), ("plain", SPACE), ("caller", SPACE), ("followed", FOLLOWS))}
 
 
@@ -80,7 +80,7 @@ def shows_that_wrong_modes_of_pods_and_namespaces_are_refused(story):
     story.kubectl("annotate", "--overwrite", "namespace", FOLLOWS, ANNOTATION + "=tproxi")
     story.kubectl.wait("the control plane to know of it", lambda: "interception of the namespace %s is 'tproxi'" % FOLLOWS in
                        story.kubectl.run("-n", FOLLOWS, "apply", "--dry-run=server", "-f", "-", check=False,
-                                         text=json.dumps(workloads.pod("tried"))).stderr, 10)
+                                         text=json.dumps(workloads.pod("tried"))).stderr, 60)
 
 
 def shows_that_K42_a_namespace_that_refuses_the_capability_is_named(story):
@@ -90,7 +90,7 @@ def shows_that_K42_a_namespace_that_refuses_the_capability_is_named(story):
 
 
 def shows_that_a_pod_that_ends_drains_by_its_hook(story):
-    story.kubectl("-n", SPACE, "delete", "pod", story.pods["seen"]["metadata"]["name"], "--wait=true", timeout_s=60)
+    story.kubectl("-n", SPACE, "delete", "pod", story.pods["seen"]["metadata"]["name"], "--wait=true", timeout_s=120)
     failed = [one["message"] for one in story.kubectl.get("events", namespace=SPACE) if one["reason"].endswith("HookError")]
     expect_eq([one for one in failed if "seen-" in one], [], "hooks that failed")
     for name in (SPACE, FOLLOWS, HARD):

@@ -50,7 +50,7 @@ def _forwarded(story, to="deployment/handfast-control", port=PORT):
             "port-forward", to, "%d:%d" % (port, PORT)]
     process = Program(machine, "kubectl port-forward", argv, story.log_path("port-forward-%d" % port))
     try:
-        process.wait_for_log("Forwarding from 127.0.0.1:%d" % port, 20)
+        process.wait_for_log("Forwarding from 127.0.0.1:%d" % port, 60)
         yield lambda path, token=None: machine.http("http://127.0.0.1:%d%s" % (port, path),
                                                     headers={"Authorization": "Bearer " + token} if token else None)
     finally:
@@ -82,7 +82,7 @@ def shows_that_a_value_without_the_secret_ends_no_replica_that_runs(story):
                 if TOKEN_FILE in log:
                     return log
         return None
-    log = wait_until("the reason in the log of a new replica", reason, 60, 0.5)
+    log = wait_until("the reason in the log of a new replica", reason, 180, 0.5)
     expect_in("cannot open " + TOKEN_FILE, log, "its log")
     ready = {pod["metadata"]["name"] for pod in kubectl.pods(install.CONTROL, install.NAMESPACE)
              if all(one["ready"] for one in pod["status"].get("containerStatuses", [{"ready": False}]))}
@@ -125,14 +125,14 @@ def shows_every_pod_at_the_replica_that_it_is_connected_to(story):
         def all_pods():
             found = [row for state in states() for row in state["sidecars"] if row["id"] in wanted and row["connected"]]
             return len(found) == 3 and {row["id"] for row in found} == wanted
-        wait_until("the three pods", all_pods, 30, 0.5)
+        wait_until("the three pods", all_pods, 60, 0.5)
 
         def call():
             story.kubectl.exec(story.shop["metadata"]["name"], "app", "curl", "-sS", "--max-time", "5", "-o", "/dev/null",
                                "http://%s/" % story.address, namespace=SPACE)
             rows = [row for state in states() for row in state["seen"] if row["reporter"].endswith("/ns/%s/sa/shop" % SPACE)]
             return [row for row in rows if row["peer"].endswith("/ns/%s/sa/store" % SPACE) and row["encrypted"]]
-        wait_until("the shop's report of its calls", call, 40, 1)
+        wait_until("the shop's report of its calls", call, 90, 1)
 
 
 @needs_earlier

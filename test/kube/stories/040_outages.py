@@ -9,7 +9,7 @@ from kube_cluster import install, shop, workloads
 from kube_cluster.command_line import check
 from kube_cluster.http_load import HttpLoad
 
-DEADLINE_S = 720
+DEADLINE_S = 1200
 SPACE = "outages"
 API_AWAY_S = 120
 
@@ -74,9 +74,8 @@ def shows_that_only_namespaces_with_the_label_wait_for_the_webhook(story):
 
 def shows_that_a_check_names_ready_sidecars_that_have_no_control_plane(story):
     def rows():
-        return check(story)[1].get("sidecar-degraded", [])
+        return [row for row in check(story)[1].get("sidecar-degraded", []) if "control plane unreachable: " in row.get("got", "")]
     found = story.kubectl.wait("a row about them", rows)
-    expect_in("control plane unreachable: ", found[0]["got"], "the row")
     expect_in("such as ", found[0]["got"], "a pod's name")
 
 

@@ -20,7 +20,7 @@ KINDS = {"grpc": {"grpc": {"port": GRPC}}, "grpc-service": {"grpc": {"port": GRP
 
 
 def _server(name, probe):
-    timed = {**probe, "periodSeconds": 1, "failureThreshold": 2, "timeoutSeconds": 2}
+    timed = {**probe, "periodSeconds": 1, "failureThreshold": 2, "timeoutSeconds": 5}  # also on a busy machine
     flags = ["--listen-client-urls", "http://0.0.0.0:%d" % GRPC, "--advertise-client-urls", "http://127.0.0.1:%d" % GRPC,
              "--listen-peer-urls", "http://127.0.0.1:2380", "--unsafe-no-fsync",
              "--listen-metrics-urls", "https://0.0.0.0:%d" % HTTPS, "--cert-file", "/keys/tls.crt", "--key-file",
@@ -66,5 +66,5 @@ def shows_that_a_server_that_hangs_is_not_ready(story):
     finally:
         os.kill(pid, signal.SIGCONT)
     story.kubectl.wait_for_ready("app=grpc", 1, SPACE)
-    expect_in("probe failed", json.dumps(story.kubectl.get("events", namespace=SPACE)), "events")
+    story.kubectl.wait("an event of the probe", lambda: "probe failed" in json.dumps(story.kubectl.get("events", namespace=SPACE)))
     story.kubectl.delete_namespace(SPACE)

@@ -4,9 +4,10 @@
 
 The control plane does here what it does rarely: it lists where the API server has no WatchList, and it removes a record."""
 
+import contextlib
 import subprocess
 
-from handfast_harness import expect, expect_eq
+from handfast_harness import StoryFailure, expect, expect_eq
 from handfast_harness.story import find_binary
 from kube_cluster import install, shared, workloads
 
@@ -30,7 +31,18 @@ def arrange(story):
     for command in ("ban", "unban"):
         _operate(story, command, BANNED)
     _start_without_watch_list(story)
-    story.events = [event for event in story.cluster.audited() if event["user"]["username"].endswith(":handfast-control")]
+
+
+def _events(story):
+    return [event for event in story.cluster.audited()
+            if event["user"]["username"].endswith(":handfast-control") and "objectRef" in event]
+
+
+def _settled(story, what, found):
+    """found(): what should be empty, at the latest when replicas have made all requests with which they start."""
+    with contextlib.suppress(StoryFailure):
+        story.kubectl.wait(what, lambda: not found(), 60)
+    return found()
 
 
 def _operate(story, *words):
@@ -81,17 +93,20 @@ def _asked(event):
 
 def shows_that_no_request_was_forbidden(story):
     """An API server that starts has not read its roles yet, and refuses for a moment what it lets through later."""
-    expect(story.events, "the control plane made requests")
-    asked = [(_asked(event), event["objectRef"].get("namespace", ""), event.get("responseStatus", {}).get("code"))
-             for event in story.events if "objectRef" in event]
-    let_through = {(what, space) for what, space, code in asked if code != 403}
-    forbidden = {(what, space) for what, space, code in asked if code == 403}
-    expect_eq(forbidden - let_through, set(), "requests that were always forbidden")
+    expect(_events(story), "the control plane made requests")
+
+    def always_forbidden():
+        asked = [(_asked(event), event["objectRef"].get("namespace", ""), event.get("responseStatus", {}).get("code"))
+                 for event in _events(story)]
+        let_through = {(what, space) for what, space, code in asked if code != 403}
+        return {(what, space) for what, space, code in asked if code == 403} - let_through
+    expect_eq(_settled(story, "no request to be always forbidden", always_forbidden), set(), "requests that were always forbidden")
 
 
 def shows_that_each_permission_was_used(story):
-    used = {_asked(event) for event in story.events if "objectRef" in event}
-    expect_eq(_granted(story) - used - NOT_USED_YET, set(), "permissions that no request used")
+    granted = _granted(story) - NOT_USED_YET
+    unused = lambda: granted - set(map(_asked, _events(story)))
+    expect_eq(_settled(story, "each permission to be used", unused), set(), "permissions that no request used")
 
 
 def shows_that_others_are_refused(story):

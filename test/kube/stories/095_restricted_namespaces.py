@@ -10,8 +10,8 @@ from handfast_harness import expect, expect_eq, expect_in
 from kube_cluster import images, install, shared, workloads
 from kube_cluster.pod_network import PodNetwork
 
-DEADLINE_S = 600
-WAITED_MAX_S = 4  # an app that waits for an identity waits 10 s: kubelet reports no address meanwhile
+DEADLINE_S = 900
+WAITED_MAX_S = 8  # an app that waits for an identity waits 10 s: kubelet reports no address meanwhile
 SPACE, OPEN = "guarded", "guarded-open"
 EVERY_LINE = {"handfast.dev/access-log": "all"}
 _ALLOWED = ("list pods -A", "watch pods -A", "get daemonsets/handfast-cni -n handfast-cni")
@@ -135,7 +135,7 @@ def shows_that_the_agents_account_may_read_pods_and_its_own_object_alone(story):
 def shows_that_without_the_agent_a_pod_waits_and_then_starts(story):
     patch = '{"spec":{"template":{"spec":{"nodeSelector":{"none":"%s"}}}}}'
     story.kubectl("-n", "handfast-cni", "patch", "daemonset", "handfast-cni", "-p", patch % "such")
-    story.kubectl.wait("the agent to be gone", lambda: not story.kubectl.pods(AGENT, "handfast-cni"))
+    story.kubectl.wait("the agent to be gone", lambda: not story.kubectl.get("pods", namespace="handfast-cni", selector=AGENT))
     expect_eq(_chained(story), ["bridge", "handfast-cni"], "the plugin stays: the DaemonSet is there")
     story.kubectl.apply(workloads.pod("late", account="shop"), namespace=SPACE)
     story.kubectl.wait("the reason in an event", lambda: "DaemonSet handfast-cni on this node" in _events(story, "late"))
@@ -149,6 +149,6 @@ def shows_that_deleting_it_leaves_the_node_as_it_was(story):
     story.kubectl.delete_namespace(SPACE)
     story.kubectl("delete", "-f", "-", "--ignore-not-found", text=story.manifest, timeout_s=120)
     story.kubectl.wait("the plugin to be gone", lambda: _chained(story) == ["bridge"])
-    expect("handfast-cni" not in os.listdir(story.cluster.path("cni-bin")), "the program is gone")
+    story.kubectl.wait("the program to be gone", lambda: "handfast-cni" not in os.listdir(story.cluster.path("cni-bin")), 30)
     install.install(story.cluster)
     _restart_control(story)

@@ -28,7 +28,7 @@ def arrange(story):
     if story.helm:
         install.uninstall(story.cluster)
         story.kubectl.wait("Handfast of earlier stories to be gone",
-                           lambda: not story.kubectl.get("namespace", install.NAMESPACE), 90)
+                           lambda: not story.kubectl.get("namespace", install.NAMESPACE))
 
 
 def _run_helm(story, *words, namespace="default"):
@@ -118,6 +118,7 @@ def shows_an_upgrade_a_rollback_and_an_uninstall_that_leaves_nothing(story):
     settings = json.dumps(story.kubectl.get("configmaps", namespace=install.NAMESPACE))
     expect_in("2h", settings, "the settings after the upgrade")
     story.kubectl("-n", install.NAMESPACE, "rollout", "restart", "deployment/handfast-control")
+    story.kubectl.wait_for_rollout("handfast-control", install.NAMESPACE)  # else the pods of before would be found ready
     install.wait_for_control(story.cluster, 3)
     address = story.kubectl.get("service", "handfast-control", install.NAMESPACE)["spec"]["clusterIP"]
     fetch = story.cluster.machine.argv(["curl", "-sSk", "--max-time", "5", "https://%s:15013/" % address])
