@@ -14,7 +14,7 @@ def arrange(story):
 
 def shows_that_a_ping_crosses_the_router(story):
     for address in (story.net.b.ipv4, story.net.b.ipv6):
-        story.net.a.run(["ping", "-c", "1", "-W", "2", address])
+        story.net.a.run(["ping", "-c", "1", "-w", "10", address])
 
 
 def shows_that_names_resolve_inside(story):

@@ -4,7 +4,7 @@
 
 Sockets of the story take the place of sshd and the workload."""
 
-from handfast_harness import StreamServer, expect_eq, expect_in, needs, wait_until
+from handfast_harness import StreamServer, expect, expect_eq, expect_in, needs, wait_until
 from handfast_harness import stream
 from handfast_harness.interception import INBOUND, OUTBOUND, Interceptor
 
@@ -20,6 +20,15 @@ def _init(story, *words, code=0):
     done = story.a.run([story.init, *words], check=False)
     expect_eq(done.returncode, code, "exit code of %s (%s%s)" % (" ".join(words), done.stdout, done.stderr))
     return done
+
+
+def _wait_for_the_guards_end(story):
+    """It restores the rules, and ends a moment later: until then a command finds its socket."""
+    def is_over():
+        code = story.a.run([story.init, "confirm"], check=False).returncode
+        expect(code != 0, "rules were confirmed after their time")
+        return code == 69
+    wait_until("the end of the guard", is_over)
 
 
 def _rules(story):
@@ -78,10 +87,10 @@ def shows_that_a_second_up_waits_for_the_first_to_be_confirmed(story):
 def shows_that_confirmed_rules_stay_and_a_later_change_is_rolled_back_to_them(story):
     _init(story, "confirm")
     confirmed = _rules(story)
-    _init(story, "up", "--profile", "host", "--confirm-within", "1", "--exclude-outbound-ports", "5432")
+    _init(story, "up", "--profile", "host", "--confirm-within", "5", "--exclude-outbound-ports", "5432")
     expect_in("5432", _rules(story), "the new rules")
-    wait_until("the confirmed rules to come back", lambda: _rules(story) == confirmed)
-    _init(story, "confirm", code=69)
+    wait_until("the confirmed rules to come back", lambda: _rules(story) == confirmed, 20)
+    _wait_for_the_guards_end(story)
 
 
 def shows_that_first_rules_are_removed_without_a_confirmation(story):
@@ -89,10 +98,11 @@ def shows_that_first_rules_are_removed_without_a_confirmation(story):
     _init(story, "up", "--profile", "host", "--confirm-within", "1")
     wait_until("the rules to be removed", lambda: _rules(story) == "")
     wait_until("the addresses to be removed", lambda: "169.254.15.6" not in story.a.run(["ip", "addr", "show", "lo"]).stdout)
+    _wait_for_the_guards_end(story)
 
 
 def shows_that_down_also_ends_a_pending_rollback(story):
     _init(story, "up", "--profile", "host", "--confirm-within", "60")
     _init(story, "down")
-    _init(story, "confirm", code=69)
+    _wait_for_the_guards_end(story)
     expect_in("no table inet handfast existed", _init(story, "down").stdout, "a second `down`")

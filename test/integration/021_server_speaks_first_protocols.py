@@ -32,8 +32,8 @@ def shows_that_redis_works(story):
 
 
 def shows_that_a_servers_greeting_comes_at_once(story):
-    with story.mesh.client.connect(story.server.ipv4, 25, uid=1000):
-        pass  # the tunnel is open now
+    with story.mesh.client.connect(story.server.ipv4, 25, uid=1000) as first:
+        stream.receive_exactly(first, 11)  # the tunnel is open now
     started = time.monotonic()
     with story.mesh.client.connect(story.server.ipv4, 25, uid=1000) as sock:
         expect_eq(stream.receive_exactly(sock, 11), b"220 ready\r\n", "greeting")

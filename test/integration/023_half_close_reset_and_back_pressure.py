@@ -8,7 +8,7 @@ from handfast_harness import Mesh, StreamServer, expect, expect_eq, needs, wait_
 from handfast_harness import stream
 
 LARGE = 100 * 1000 * 1000
-DEADLINE_S = 90
+DEADLINE_S = 180
 
 
 def arrange(story):
@@ -20,7 +20,7 @@ def _serve(story, port, mode, **options):
 
 
 def _connect(story, port):
-    return story.mesh.client.connect(story.mesh.server.ipv4, port, uid=1000, timeout_s=30)
+    return story.mesh.client.connect(story.mesh.server.ipv4, port, uid=1000, timeout_s=60)
 
 
 def shows_that_the_client_may_close_first_and_still_get_its_answer(story):

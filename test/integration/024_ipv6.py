@@ -12,7 +12,7 @@ from handfast_harness.control_plane import SIDECAR_UID
 
 MARKER = b"marker-in-ipv6\n"
 
-DEADLINE_S = 240
+DEADLINE_S = 480
 
 
 def arrange(story):
@@ -27,7 +27,8 @@ def held(story, name):
 
 def wait_until_both_are_held(story, name):
     host = story.mesh.net.hosts[name]
-    wait_until("both addresses of %s to be claimed" % name, lambda: held(story, name) == {host.ipv4, host.ipv6}, 15.0)
+    # A family whose tries failed, as while the control plane was away, is tried again once per minute.
+    wait_until("both addresses of %s to be claimed" % name, lambda: held(story, name) == {host.ipv4, host.ipv6}, 75.0)
 
 
 def shows_that_each_family_is_claimed_by_a_stream_of_its_own(story):
@@ -67,7 +68,7 @@ def shows_that_both_claims_survive_a_rotation_and_a_restart_of_the_control_plane
     wait_until_both_are_held(story, "server")
     story.mesh.control.restart()
     wait_until("the control plane to have both claims again", lambda: all(
-        address in story.mesh.control.run("status").stdout for address in (story.mesh.server.ipv4, story.mesh.server.ipv6)), 10.0)
+        address in story.mesh.control.run("status").stdout for address in (story.mesh.server.ipv4, story.mesh.server.ipv6)), 75.0)
     wait_until_both_are_held(story, "server")
 
 
@@ -75,16 +76,16 @@ def shows_that_the_other_family_carries_identity_when_one_is_down(story):
     mesh, sidecar = story.mesh, story.mesh.sidecar("server")
     mesh.net.router.ip("route add blackhole %s/32" % mesh.net.control.ipv4)
     sidecar.wait_for_rotation(deadline_s=40.0)
-    expect_in(mesh.server.ipv6, held(story, "server"), "the claims over IPv6 alone")
+    wait_until("the claim over IPv6 alone", lambda: mesh.server.ipv6 in held(story, "server"), 15.0)
     mesh.net.router.ip("route del blackhole %s/32" % mesh.net.control.ipv4)
 
 
 def shows_that_release_ends_both_claims(story):
     mesh, sidecar = story.mesh, story.mesh.sidecar("server")
     # A family that was unreachable is tried again once per minute; this tests the release alone.
-    wait_until("both addresses to be claimed again", lambda: len(held(story, "server")) == 2, 75.0)
+    wait_until("both addresses to be claimed again", lambda: len(held(story, "server")) == 2, 90.0)
     output = mesh.server.run([sidecar._binary, "release", "--config", sidecar.path], uid=SIDECAR_UID).stdout
     expect_in("releasing the address claims", output, "answer")
     wait_until("the control plane to have released both", lambda: all(
         "released: %s" % address in mesh.control.log() for address in (mesh.server.ipv4, mesh.server.ipv6)), 75.0)
-    expect_eq(held(story, "server"), set(), "held")
+    wait_until("no address to be held", lambda: held(story, "server") == set())

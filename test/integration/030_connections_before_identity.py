@@ -8,6 +8,7 @@ import os
 from handfast_harness import Capture, Mesh, Nginx, expect, expect_eq, expect_in, needs
 from handfast_harness import stream
 
+DEADLINE_S = 120
 MARKER = b"marker-before-identity\n"
 
 
@@ -35,12 +36,13 @@ def shows_that_with_rules_and_no_sidecar_connections_are_refused(story):
 
 
 def shows_that_without_identity_they_are_held_then_served(story):
+    story.client.configure({"timeouts": {"resolve": "30s"}})  # the control plane has to start, and the sidecar to enroll
     story.client.launch().wait_for_port(15001)
     story.client.process.wait_for_port(15020)  # the probes' port opens after the workers' own
     expect_eq(story.client.probe()[0], 503, "readiness without an identity")
     with Capture(story, story.mesh.net.router, "to-client") as wire, \
             concurrent.futures.ThreadPoolExecutor(20) as pool:
-        parked = [pool.submit(_get, story, 15) for _ in range(20)]
+        parked = [pool.submit(_get, story, 40) for _ in range(20)]
         story.client.process.wait_until("20 held connections", lambda: story.client.metric(
             'handfast_connections_active{direction="outbound"}') == 20)
         expect(not any(one.done() for one in parked), "a connection did not wait for the identity")
@@ -56,6 +58,7 @@ def shows_that_holding_ends_with_a_reason(story):
     story.mesh.control.stop()
     for name in ("identity", "destinations"):  # what a restart in an outage would go on with
         os.unlink(os.path.join(story.client.state, name))
+    story.client.configure({"timeouts": {"resolve": "5s"}})  # the default
     story.client.launch().wait_for_port(15001)
     with story.mesh.client.connect(story.mesh.server.ipv4, 80, uid=1000, timeout_s=12) as sock:
         expect_eq(stream.receive_all(sock), (b"", "reset"), "a connection without an identity to serve it")

@@ -25,11 +25,11 @@ def _get(story, address):
 
 
 def shows_that_an_unknown_destination_is_held_then_refused_naming_the_settings(story):
-    started = time.monotonic()
     with Capture(story, story.mesh.net.router, "to-client") as wire:
+        started = time.monotonic()
         expect_eq(stream.attempt(story.mesh.client, story.mesh.stranger.ipv4, 80, b"GET / HTTP/1.0\r\n\r\n"),
                   (b"", "reset"), "the answer")
-    took = time.monotonic() - started
+        took = time.monotonic() - started
     expect(4.5 <= took <= 7, "it was held %.1f s" % took)
     expect(80 not in wire.ports() and not wire.contains(b"GET /"), "bytes were sent to the unknown destination")
     line = story.client.wait_for_access(reason="unresolved")
@@ -55,4 +55,4 @@ def shows_that_a_plaintext_network_of_the_settings_is_plaintext(story):
             return _get(story, story.mesh.stranger.ipv4)[0] == 200
         except OSError:
             return False
-    wait_until("the plain destination to be served", arrives, 10)
+    wait_until("the plain destination to be served", arrives, 30)

@@ -24,8 +24,8 @@ def arrange(story):
 
 def _ends_empty(host, address, port, data=b"", uid=0):
     """Whether a connection ends, or is refused, without a byte of answer."""
-    return stream.attempt(host, address, port, data, uid, timeout_s=3) in ((b"", "reset"), (b"", "fin"),
-                                                                           (b"", "refused"))
+    return stream.attempt(host, address, port, data, uid, timeout_s=10) in ((b"", "reset"), (b"", "fin"),
+                                                                            (b"", "refused"))
 
 
 def shows_that_plaintext_is_refused_and_the_app_sees_nothing(story):

@@ -73,7 +73,7 @@ def shows_that_deny_overrides_allow(story):
     story.mesh.control.reload(policy=policy)
 
     wait_until("the client to be denied", lambda: stream.attempt(
-        story.mesh.client, story.mesh.server.ipv4, 80, timeout_s=0.5) == (b"", "reset"))
+        story.mesh.client, story.mesh.server.ipv4, 80, timeout_s=2) == (b"", "reset"), 20)
     expect_eq(stream.attempt(story.mesh.client, story.mesh.server.ipv4, 80), (b"", "reset"), "a new connection")
     line = story.mesh.sidecar("server").wait_for_access(reason="denied", source_id=identity_of("client"))
     expect_in("not-today", line["rule"], "the rule in the log")

@@ -6,9 +6,10 @@
 
 from handfast_harness import Mesh, Nginx, expect, expect_eq, expect_in, wait_until
 
+DEADLINE_S = 120
 PROBES = ["web/readiness http 80 /marker", "web/liveness http 80 /absent header=X-Probe:a%2Cb",
           "web/startup tcp 80", "other/startup tcp 81", "slow/startup http 8080 /11 timeout=15",
-          "slow/readiness http 8080 /11", "slow/liveness http 8080 /11 timeout=300"]
+          "slow/readiness http 8080 /11", "slow/liveness http 8080 /60 timeout=300"]
 MOST = 64  # connections of port 15020
 SLOW = """
 import http.server, time, sys
@@ -57,8 +58,8 @@ def shows_that_a_failure_has_the_workloads_status_and_a_reason(story):
 
 
 def shows_that_a_probe_has_its_own_timeout(story):
-    expect_eq(_get(story, 15020, "/probe/slow/startup", 15), (200, "the workload answered 200\n"), "a probe of 15 s")
-    status, text = _get(story, 15020, "/probe/slow/readiness", 2)
+    expect_eq(_get(story, 15020, "/probe/slow/startup", 18), (200, "the workload answered 200\n"), "a probe of 15 s")
+    status, text = _get(story, 15020, "/probe/slow/readiness", 8)
     expect_eq((status, text), (503, "the workload did not answer within 1 s, the probe's timeout\n"), "a probe of 1 s")
 
 
@@ -73,7 +74,7 @@ def shows_that_probes_whose_askers_are_gone_end(story):
         sock = story.mesh.prober.connect(story.mesh.server.ipv4, 15020)
         sock.sendall(b"GET /probe/slow/liveness HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
         held.append(sock)
-    wait_until("as many probes as connections that wait", lambda: MOST - 2 <= _num_asked(story) <= MOST + 1, 5)
+    wait_until("as many probes as connections that wait", lambda: MOST - 2 <= _num_asked(story) <= MOST + 1, 20)
     for sock in held:
         sock.close()
     expect_eq(_get(story, 15020, "/probe/web/readiness"), (200, "the workload answered 200\n"), "http probe")

@@ -7,7 +7,7 @@ test/soak/rotation.py is the long form of this."""
 from handfast_harness import expect, expect_eq, needs
 from soak import rotation
 
-DEADLINE_S = 120
+DEADLINE_S = 240
 SIZE = rotation.Size(num_rotations=12, num_clients=50, new_per_second=20, num_streams=5, stream_bytes=20_000_000)
 
 

@@ -37,7 +37,7 @@ def shows_that_without_a_certificate_it_never_reaches_the_application(story):
     before = _num_connections(story)
     for address in (story.mesh.server.ipv4, story.mesh.server.ipv6):
         for _ in range(TRIES // 2):
-            received, ended = stream.attempt(story.mesh.stranger, address, 6379, LOGIN, timeout_s=3)
+            received, ended = stream.attempt(story.mesh.stranger, address, 6379, LOGIN, timeout_s=10)
             expect_eq(received, b"", "the answer in plaintext")
             expect_in(ended, ("reset", "fin"), "the end of the connection")
     for identity in (None, TestAuthority().leaf(identity_of("client"))):

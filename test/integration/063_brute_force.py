@@ -6,12 +6,14 @@
 import collections
 import os
 import threading
+import time
 
 from handfast_harness import Mesh, StreamServer, TestAuthority, expect, expect_eq, identity_of, wait_until
 from handfast_harness.load import Load
 from peers import hbone, tls
 from peers.enrollment import Enrollment, new_key, read_token
 
+DEADLINE_S = 240
 THREADS, PER_THREAD, A_SECOND = 6, 50, 10
 
 
@@ -47,15 +49,19 @@ def shows_that_guessed_tokens_are_refused_and_limited_and_others_enroll(story):
             return "session refused (%s)" % type(refused).__name__
 
     with Load(story.mesh.client, story.mesh.server.ipv4, 9000, num_clients=10) as load:
+        began = time.monotonic()
         threads, outcomes = _at_full_speed(guess)
         wait_until("the first guesses", lambda: sum(outcomes.values()) > 20, 20)
         story.mesh.start_sidecar("late", token=story.token)
         for thread in threads:
             thread.join(60)
+        took_s = time.monotonic() - began
     expect_eq(sum(outcomes.values()), THREADS * PER_THREAD, "guesses made")
     expect("status 0" not in outcomes, "a guess got an identity: %s" % outcomes)
     slowed = outcomes["status 8"] + sum(count for what, count in outcomes.items() if what.startswith("session"))
-    expect(slowed > THREADS * PER_THREAD // 2, "too few guesses were rate-limited: %s" % outcomes)
+    # On a slow machine guesses may be hardly faster than what is allowed: so many at once, and so many per second.
+    expect(slowed > THREADS * PER_THREAD // 2 or sum(outcomes.values()) - slowed <= A_SECOND * (took_s + 2),
+           "too few guesses were rate-limited in %.1f s: %s" % (took_s, outcomes))
     expect_eq(load.failures, [], "failures of others")
 
 

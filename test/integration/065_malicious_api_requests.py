@@ -57,7 +57,7 @@ def shows_that_only_root_and_their_own_user_command_the_programs(story):
         for name, done in try_both(1000).items():
             expect_eq(done.returncode, 77, "exit code, %s, open to all: %s: %s" % (name, is_open, done))
             expect_in("root or the %s's own user" % name.replace("control", "control plane"), done.stderr, "who may")
-    expect_in("operator refused", control.log(), "the audit log")
+    control.process.wait_for_log("operator refused")  # in the audit log
     expect(identity_of("server") not in control.run("ban", "list", uid=1336).stdout, "another user banned an identity")
     expect_eq((control.process.exit_code, sidecar.process.exit_code), (None, None), "the programs' ends")
 

@@ -5,10 +5,11 @@
 import os
 import shutil
 
-from handfast_harness import Mesh, expect, expect_eq, expect_in, identity_of, settings
+from handfast_harness import Mesh, expect, expect_eq, expect_in, identity_of, settings, wait_until
 from handfast_harness import stream
 from peers.enrollment import Enrollment, new_key, read_token
 
+DEADLINE_S = 120
 CONTROL_ERRORS = {"trust_domain": "UPPER", "mesh": {"networks": ["192.0.2.0/24", "not-a-network"]},
                     "identity": {"leaf_ttl": "soon"}, "listen": {"streams_port": 99999}, "nonsense": "x"}
 SIDECAR_ERRORS = {"trust_domain": "UPPER", "workers": 1000, "access_log": "loud", "timeouts": {"resolve": "long"},
@@ -65,9 +66,9 @@ def _copy_of(sidecar, host, story):
 
 def shows_that_a_consumed_token_does_not_enroll_a_second_sidecar(story):
     twin = _copy_of(story.client, story.mesh.twin, story)
-    twin.launch().wait_for_log("token")
+    twin.launch().wait_for_log("token").wait_for_port(15020).wait_for_port(15000)
     expect_eq((twin.probe()[0], twin.identity()), (503, None), "readiness and identity")
-    expect_in("token", str(twin.admin("/why")) + str(twin.admin("/check")), "the report to the operator")
+    wait_until("the report to the operator", lambda: "token" in str(twin.admin("/why")) + str(twin.admin("/check")))
     twin.stop()
 
 

@@ -10,6 +10,8 @@ from cryptography.hazmat.primitives import serialization
 from handfast_harness import Mesh, StreamServer, expect, expect_eq
 from handfast_harness import stream
 
+DEADLINE_S = 150
+
 
 def arrange(story):
     story.mesh = Mesh(story, leaf_ttl="5s")

@@ -20,7 +20,7 @@ from handfast_harness import Mesh, StreamServer, expect, expect_eq, needs, needs
 from handfast_harness import conntrack, settings, stream
 from handfast_harness.capture import Capture
 
-DEADLINE_S = 90
+DEADLINE_S = 240
 FIN_PORT, ECHO_PORT, PLAIN_PORT = 7001, 7002, 7003
 _VISIBLE = b"plaintext by intent"
 _MORE = 0x8000  # MSG_MORE: the bytes are held back, here until the FIN
@@ -210,7 +210,7 @@ def finding_p1_a_flow_that_other_rules_translate_first_is_refused(story):
 
 
 def finding_p1_rewriting_rules_under_traffic_leaves_no_gap(story):
-    failures, ended, num_calls = [], threading.Event(), itertools.count()
+    failures, ended, calls = [], threading.Event(), []
 
     def call(address, marker):
         while not ended.is_set():
@@ -218,7 +218,7 @@ def finding_p1_rewriting_rules_under_traffic_leaves_no_gap(story):
                 with story.client.connect(address, ECHO_PORT, uid=1000) as sock:
                     if stream.exchange(sock, marker) != (marker, "fin"):
                         failures.append(address)
-                next(num_calls)
+                calls.append(address)
             except OSError as error:
                 failures.append(error)
 
@@ -226,14 +226,15 @@ def finding_p1_rewriting_rules_under_traffic_leaves_no_gap(story):
                for address in _each(story.server)]
     for caller in callers:
         caller.start()
-    for number in range(10):
+    for number in itertools.count():
         story.client.run([story.binary("handfast-init"), "up", "--exclude-outbound-ports", 9000 + number])
+        if number >= 9 and (len(calls) > 10 or failures):
+            break
     ended.set()
     for caller in callers:
         caller.join()
     story.client.run([story.binary("handfast-init"), "up"])
     expect_eq(failures, [], "calls that failed while rules were written again")
-    expect(next(num_calls) > 10, "there was traffic meanwhile")
 
 
 def _icmp_redirect(story, gateway):

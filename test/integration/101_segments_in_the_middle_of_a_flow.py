@@ -16,7 +16,7 @@ import struct
 from handfast_harness import Mesh, StreamServer, expect, expect_eq
 from handfast_harness import conntrack, stream
 
-DEADLINE_S = 60
+DEADLINE_S = 180
 ECHO_PORT, TWO_PORT = 8080, 8081
 
 
@@ -39,11 +39,11 @@ def _passes(sender, receiver, data):
 @contextlib.contextmanager
 def _connection(story, dialing, listening, address):
     """Both apps' ends of one connection that has carried bytes."""
-    with listening.listen("::", TWO_PORT) as listener, dialing.connect(address, TWO_PORT, uid=1000) as caller:
+    with listening.listen("::", TWO_PORT) as listener, dialing.connect(address, TWO_PORT, uid=1000, timeout_s=15) as caller:
         caller.sendall(b"hello")
         called, _ = listener.accept()
         with called:
-            called.settimeout(5.0)
+            called.settimeout(15)
             expect_eq(stream.receive_exactly(called, 5), b"hello", "bytes at the called app")
             yield caller, called
 

@@ -33,7 +33,7 @@ def _gauge(story, family):
 
 
 def _call(story, address):
-    return stream.attempt(story.client, address, PORT, b"", timeout_s=8.0)
+    return stream.attempt(story.client, address, PORT, b"", timeout_s=15.0)
 
 
 def finding_p13_the_sidecar_reports_that_ipv6_leaves_in_plaintext(story):
@@ -42,15 +42,19 @@ def finding_p13_the_sidecar_reports_that_ipv6_leaves_in_plaintext(story):
     expect_in(story.client.ipv6, condition["detail"], "the address")
     expect_in("leaves in plaintext", condition["detail"], "the detail")
     expect_in("mesh.networks", condition["fix"], "the fix")
-    expect_eq((_gauge(story, "ipv4"), _gauge(story, "ipv6")), (0, 1), "the gauge")
+    wait_until("the gauge", lambda: (_gauge(story, "ipv4"), _gauge(story, "ipv6")) == (0, 1))
+    story.sidecar.process.wait_for_log("mesh.networks has no IPv6 network")
     expect_eq(story.sidecar.process.log().count("mesh.networks has no IPv6 network"), 1, "lines about it in the log")
     expect_eq(story.sidecar.probe()[0], 200, "readiness")
 
 
 @needs(finding_p13_the_sidecar_reports_that_ipv6_leaves_in_plaintext)
 def finding_p13_the_control_plane_warns_once(story):
+    name = "handfast_control_addresses_outside_mesh_total"
+    wait_until("both sidecars to have reported it", lambda: story.mesh.control.metrics()[name] >= 2)
+    expect_eq(story.mesh.control.metrics()[name], 2, "sidecars that reported it")
+    story.mesh.control.process.wait_for_log("mesh.networks has no IPv6 network")
     expect_eq(story.mesh.control.log().count("mesh.networks has no IPv6 network"), 1, "lines about it in the log")
-    expect_eq(story.mesh.control.metrics()["handfast_control_addresses_outside_mesh_total"], 2, "sidecars that reported it")
 
 
 def finding_p13_the_report_is_correct(story):

@@ -10,7 +10,7 @@ from handfast_harness import Mesh, StreamServer, expect, expect_eq, needs, needs
 from handfast_harness import conntrack, stream
 from handfast_harness.capture import Capture
 
-DEADLINE_S = 60
+DEADLINE_S = 180
 PORT = 7002
 
 

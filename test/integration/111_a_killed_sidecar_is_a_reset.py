@@ -15,7 +15,7 @@ from handfast_harness import stream
 
 LARGE = 400_000_000  # more than is transferred before the kill
 SMALL = 3_000_000
-DEADLINE_S = 60
+DEADLINE_S = 180
 
 
 def arrange(story):
@@ -32,6 +32,7 @@ class _Transfer:
 
     def __init__(self, calls, serves, port, is_download):
         listener = serves.listen(serves.ipv4, port, uid=65534)
+        listener.settimeout(20)
         near = calls.connect(serves.ipv4, port, uid=1000, timeout_s=20)
         far = listener.accept()[0]
         far.settimeout(20)

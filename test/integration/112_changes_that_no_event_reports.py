@@ -13,6 +13,7 @@ from handfast_harness import stream
 from handfast_harness.control_plane import SIDECAR_UID
 from peers import hbone
 
+DEADLINE_S = 120
 NOTICED_S = 3.0  # each connection is polled once per second, on a loaded machine
 
 
@@ -87,11 +88,11 @@ def finding_l3_a_caller_that_resets_before_the_other_side_has_answered(story):
     """The application's backlog is full, so the other sidecar waits for it; the caller has sent more than is
     buffered."""
     server = story.mesh.server
-    _listener = server.listen(server.ipv4, 9006, backlog=0, uid=65534)
-    _queued = [server.socket(uid=SIDECAR_UID, gid=SIDECAR_UID) for _ in range(3)]
-    for sock in _queued:
-        sock.setblocking(False)
-        sock.connect_ex((server.ipv4, 9006))
+    full = [server.listen(server.ipv4, 9006, backlog=0, uid=65534)]
+    for _ in range(3):
+        full.append(server.socket(uid=SIDECAR_UID, gid=SIDECAR_UID))
+        full[-1].setblocking(False)
+        full[-1].connect_ex((server.ipv4, 9006))
     caller = story.mesh.client.connect(server.ipv4, 9006, uid=1000)
     caller.sendall(bytes(200_000))
     wait_until("the connection to wait for the application", lambda: [
@@ -110,6 +111,9 @@ def finding_l3_a_delayed_orderly_end_is_not_a_reset(story):
     near.close()
     time.sleep(NOTICED_S)  # duration: an end would be taken for a reset within it
     expect_eq(stream.receive_all(far), (data, "fin"), "what the server read, late")
+    far.close()
+    for name in ("client", "server"):  # its last bytes are counted at its end
+        story.mesh.sidecar(name).wait_for_access(reason="done", destination=story.mesh.server.ipv4 + ":9004")
 
 
 def finding_o7_bytes_are_counted_while_the_connection_is_open(story):

@@ -10,6 +10,7 @@ import re
 from handfast_harness import Mesh, StreamServer, expect, wait_until
 from handfast_harness import stream
 
+DEADLINE_S = 120
 NUM = 20
 KB = 1024
 UNSENT_KB, UNREAD_KB = 2 * 128 + 128, 2 * 208 + 128  # with the kernel's overhead and the last segment

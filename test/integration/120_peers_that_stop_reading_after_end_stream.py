@@ -15,6 +15,7 @@ from handfast_harness import Mesh, StreamServer, TestAuthority, expect, expect_e
 from handfast_harness import stream
 from peers import hbone
 
+DEADLINE_S = 120
 WEB = identity_of("web")
 ANSWERS = 40
 

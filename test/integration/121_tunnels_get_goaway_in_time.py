@@ -14,6 +14,7 @@ from handfast_harness import Mesh, StreamServer, TestAuthority, expect, expect_e
 from handfast_harness import stream
 from peers import hbone, tls
 
+DEADLINE_S = 150
 WEB = identity_of("web")
 LIFE_S = 8
 

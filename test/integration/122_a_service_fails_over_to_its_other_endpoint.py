@@ -12,9 +12,11 @@ import time
 from handfast_harness import Mesh, StreamServer, expect, expect_eq, identity_of, needs, wait_until
 from handfast_harness import stream
 
+DEADLINE_S = 240
 SERVICE, WEB = "203.0.113.200", identity_of("web")
 CALLS = 100
 CONNECT_S = 5
+QUESTION = b"a question"
 
 
 def arrange(story):
@@ -34,7 +36,7 @@ def _app(story, name):
     return story.own(StreamServer(story, story.mesh.net.hosts[name], 8080, "hash"))
 
 
-def _call(story, data=b"a question"):
+def _call(story, data=QUESTION):
     """(whether the answer is correct, seconds it took)"""
     started = time.monotonic()
     try:
@@ -49,7 +51,12 @@ def _num_calls(story, name):
     return len(story.apps[name].reports())
 
 
-def _wait_for_both(story, deadline_s=15):
+def _num_other_calls(story, name):
+    """Without those of _wait_for_both(), whose last reports may come later."""
+    return sum(report["received_sha256"] != stream.sha256(QUESTION) for report in story.apps[name].reports())
+
+
+def _wait_for_both(story, deadline_s=60):  # one that failed is set aside for up to 30 s
     seen = {name: _num_calls(story, name) for name in story.apps}
     wait_until("both endpoints to be used", lambda: _call(story)[0] and all(
         _num_calls(story, name) > before for name, before in seen.items()), deadline_s, 0.1)
@@ -57,12 +64,12 @@ def _wait_for_both(story, deadline_s=15):
 
 def finding_p8_no_call_fails_while_the_application_of_one_is_down(story):
     story.apps["one"].stop()
-    before = _num_calls(story, "two")
+    before = _num_other_calls(story, "two")
     for number in range(CALLS):  # most calls with as many bytes as are buffered, some with more
         size = (1, 1000, 30_000, 200_000)[number % 4]
         expect(_call(story, stream.pattern(size, number))[0], "call %d with %d bytes failed" % (number, size))
-    wait_until("reports", lambda: _num_calls(story, "two") >= before + CALLS)
-    expect_eq(_num_calls(story, "two") - before, CALLS, "connections at the other endpoint: each once")
+    wait_until("reports", lambda: _num_other_calls(story, "two") >= before + CALLS)
+    expect_eq(_num_other_calls(story, "two") - before, CALLS, "connections at the other endpoint: each once")
     expect_eq(story.client.access_log(reason="connect_refused"), [], "refusals")
     expect(story.client.metric("handfast_endpoint_retries_total") >= 1, "no retry at another endpoint was counted")
 
@@ -85,7 +92,7 @@ def finding_p8_a_vanished_host_gets_no_new_calls_after_two_silent_seconds(story)
     cut = time.monotonic()
     with concurrent.futures.ThreadPoolExecutor(60) as pool:
         calls = []
-        while time.monotonic() < cut + 6:
+        while time.monotonic() < cut + 6 or sum(at_s > 3 for at_s, _ in calls) < 20:
             calls.append((time.monotonic() - cut, pool.submit(_call, story)))
             time.sleep(0.1)  # duration: the rate of the calls
         outcomes = [(at_s, *call.result()) for at_s, call in calls]

@@ -13,6 +13,7 @@ import h2.events
 from handfast_harness import Mesh, TestAuthority, expect, identity_of, needs, wait_until
 from peers import hbone
 
+DEADLINE_S = 120
 WEB = identity_of("web")
 STREAMS = 200
 KIB = 1024

@@ -83,7 +83,7 @@ def _call(story, number):
 def finding_p8_possibly_delivered_bytes_are_sent_once_and_others_are_retried(story):
     with concurrent.futures.ThreadPoolExecutor(10) as pool:
         got = dict(enumerate(pool.map(lambda number: _call(story, number), range(CALLS))))
-    wait_until("both endpoints to be used", lambda: all(end.decided for end in story.ends), 1)
+    wait_until("both endpoints to be used", lambda: all(end.decided for end in story.ends), 5)
     for number, outcome in got.items():
         call = b"%08d" % number
         seen = story.seen.of.get(call, [])

@@ -15,7 +15,7 @@ from handfast_harness import stream
 
 SERVICE, WEB = "203.0.113.200", identity_of("web")
 ENDPOINTS = ("good", "failing", "leaving")
-DEADLINE_S = 180
+DEADLINE_S = 240
 
 
 def arrange(story):
@@ -83,7 +83,7 @@ def shows_that_it_is_used_again_once_it_serves(story):
     before = _served(story)["failing"]
     story.apps["failing"] = story.own(StreamServer(story, story.mesh.failing, 9000, "echo"))
     wait_until("a call to the endpoint that had failed",
-               lambda: _call(story) and _served(story)["failing"] > before, 40, 0.05)
+               lambda: _call(story) and _served(story)["failing"] > before, 60, 0.05)
     story.client.process.wait_for_log("serves again")
     wait_until("no endpoint to be set aside", lambda: _set_aside(story) == set())
 

@@ -7,7 +7,7 @@
 
 import collections
 
-from handfast_harness import Mesh, StreamServer, expect, expect_eq, identity_of, needs_earlier, wait_until
+from handfast_harness import Mesh, StreamServer, expect_eq, identity_of, needs_earlier, wait_until
 from handfast_harness import stream
 
 SERVICE, WEB = "203.0.113.200", identity_of("web")
@@ -56,9 +56,11 @@ def _calls(story, caller, num):
 
 
 def shows_that_calls_stay_in_the_zone_of_their_caller(story):
-    counts = _calls(story, "client", 40)
-    expect_eq(counts["west"], 0, "calls to the other zone: %s" % counts)
-    expect(set(counts) == {"east1", "east2"}, "calls to the own zone: %s" % counts)
+    def are_both_used():  # on a busy machine an endpoint is slow now and then, and gets fewer
+        counts = _calls(story, "client", 40)
+        expect_eq(counts["west"], 0, "calls to the other zone: %s" % counts)
+        return set(counts) == {"east1", "east2"}
+    wait_until("calls to both endpoints of the own zone", are_both_used, 20)
 
 
 def shows_that_a_caller_without_a_zone_or_that_prefers_none_uses_all(story):

@@ -15,7 +15,7 @@ from handfast_harness import stream
 from handfast_harness.load import Load
 
 SERVICE, WEB, PODS = "203.0.113.200", identity_of("web"), ("one", "two")
-DEADLINE_S = 60
+DEADLINE_S = 300
 
 
 def arrange(story):
@@ -53,7 +53,7 @@ def _wait_for_both(story):
     def reached():
         _call(story)
         return all(_num_calls(story, name) > before[name] for name in PODS)
-    wait_until("calls to reach both pods", reached, 10)
+    wait_until("calls to reach both pods", reached, 60)  # one that failed is set aside for up to 30 s
 
 
 def _restart(story, name):
@@ -79,7 +79,7 @@ def _restart_both(story):
 
 def _wait_until_the_control_plane_has_it(story, name):
     output = "draining: %s at %s" % (WEB, story.mesh.net.hosts[name].ipv4)
-    wait_until("the control plane to log that %s drains" % name, lambda: output in story.mesh.control.log(), 5)
+    wait_until("the control plane to log that %s drains" % name, lambda: output in story.mesh.control.log(), 15)
 
 
 def finding_p14_callers_leave_a_draining_endpoint_at_once(story):
@@ -91,7 +91,7 @@ def finding_p14_callers_leave_a_draining_endpoint_at_once(story):
         for _ in range(10):
             _call(story)
         return _num_calls(story, "one") == before
-    wait_until("calls to go to the other pod only", all_go_to_the_other, 5)
+    wait_until("calls to go to the other pod only", all_go_to_the_other, 10)
     story.mesh.sidecar("two").command("drain")  # the only other endpoint: now both are in the answer
     _wait_until_the_control_plane_has_it(story, "two")
     for _ in range(20):
@@ -115,6 +115,6 @@ def finding_p14_a_rolling_restart_with_long_connections_fails_no_call(story):
             expect_eq(stream.receive_exactly(sock, 1), b"x", "echo")
             return all(len(story.mesh.sidecar(name).admin("/connections")["connections"]) > before[name]
                        for name in PODS)
-        wait_until("a long connection in each pod", one_in_each, 10)
+        wait_until("a long connection in each pod", one_in_each, 60)
         _restart_both(story)
     expect(story.mesh.sidecar("client").access_log(reason="no_endpoint") == [], "a caller had no endpoint")

@@ -13,6 +13,7 @@ from handfast_harness import Mesh, TestAuthority, expect, expect_eq, expect_in, 
 from handfast_harness.certificates import Identity
 from peers.enrollment import Enrollment, Refused, field, fields, new_key, read_token
 
+DEADLINE_S = 300
 GREEDY = identity_of("greedy")
 DISCOVERY, IDENTITY = "/handfast.v1.Discovery/Stream", "/handfast.v1.Identity/Stream"
 HELLO, CLAIM, RELEASE = field(1, field(1, 1) + field(3, b"peer")), field(4, b""), field(5, b"")
@@ -72,7 +73,7 @@ def finding_l6_other_identities_are_not_affected(story):
     def ask():
         expect_eq(story.mesh.greedy.http(ready)[0], 200, "readiness of the control plane")
     fairness.expect_unharmed("greedy subscriptions", {"control plane": ask}, lambda: fairness.Attack(
-        *[lambda count, ending: _be_greedy(story, count, ending)] * 3), fairness.wait_for_count(8192),
+        *[lambda count, ending: _be_greedy(story, count, ending)] * 3), fairness.wait_for_count(8192, 30),
         seconds=2.0, per_second=30, least_p99_s=0.03)
     expect_eq(story.mesh.sidecar("client").metric("handfast_control_plane_connected"), 1, "the client's connection")
 
@@ -91,5 +92,4 @@ def finding_l10_a_certificate_without_an_attestation_claims_nothing(story):
     result = dict(fields(dict(down)[4]))
     expect_in(b"the SVID is of unknown origin", result.get(2, b""), "the claim's result")
     expect(stranger not in story.mesh.control.run("status").stdout, "it is in status")
-    control = [line for line in story.mesh.control.log().splitlines() if "claim refused: %s" % stranger in line]
-    expect(control, "the audit log lacks the refusal")
+    story.mesh.control.process.wait_for_log("claim refused: %s" % stranger)  # in the audit log

@@ -17,8 +17,8 @@ import time
 from handfast_harness import Mesh, StreamServer, expect, expect_eq, identity_of, needs_earlier, stream, wait_until
 from handfast_harness.herd import Herd
 
-DEADLINE_S = 120
-NUM, SECONDS = 1000, 45
+DEADLINE_S = 480
+NUM, SECONDS = 1000, 90
 WITHDRAWN_S = 2.0  # promised
 HOSTS = ("client", "other", "server")
 
@@ -123,7 +123,8 @@ def shows_that_a_ban_and_its_end_are_at_every_sidecar_within_two_seconds(story):
         stream.ask(kept)
     with _Withdrawal(story, "unban", identity_of("client")):
         pass
-    wait_until("connections of the identity", lambda: _works(story, "client"), 10, 0.05)
+    # One that was refused dials again after up to a minute.
+    wait_until("connections of the identity", lambda: _works(story, "client"), 70, 0.05)
 
 
 @needs_earlier
@@ -133,7 +134,7 @@ def finding_t7_a_revoked_serial_is_at_every_sidecar_within_two_seconds(story):
         with _Withdrawal(story, "revoke", serial) as withdrawal:
             withdrawal.wait_until("the end of what it opened", lambda: stream.is_cut(revoked))
         stream.ask(kept)
-    wait_until("calls with another certificate", lambda: _works(story, "client"), 10, 0.05)
+    wait_until("calls with another certificate", lambda: _works(story, "client"), 70, 0.05)
 
 
 @needs_earlier
@@ -142,8 +143,8 @@ def finding_t7_a_revoked_intermediate_is_at_every_sidecar_within_two_seconds(sto
     with _open(story, "client") as first, _open(story, "other") as second:
         with _Withdrawal(story, "revoke", "--intermediate") as withdrawal:
             withdrawal.wait_until("the end of both", lambda: stream.is_cut(first) and stream.is_cut(second))
-    wait_until("calls", lambda: _works(story, "client") and _works(story, "other"), 10, 0.05)
-    expect_eq(story.herd.last["svids"], NUM, "simulated sidecars with a certificate")
+    wait_until("calls", lambda: _works(story, "client") and _works(story, "other"), 30, 0.05)
+    wait_until("a certificate of each simulated sidecar", lambda: story.herd.last["svids"] == NUM, 20)
 
 
 @needs_earlier
@@ -165,7 +166,7 @@ def shows_sidecars_of_another_release_that_report_no_health(story):
     """The simulated ones, which no sidecar's release has; those that are sidecars report that they are well."""
     def others():
         return [row["ready"] for row in _rows(story) if row["connected"] and row["release"] != "herd"]
-    wait_until("the health of the sidecars", lambda: others() == [True] * len(HOSTS), 15, 0.5)
+    wait_until("the health of the sidecars", lambda: others() == [True] * len(HOSTS), 40, 0.5)
     herd = [row for row in _rows(story) if row["release"] == "herd"]
     expect_eq([row for row in herd if (row["ready"], row["conditions"]) != (None, [])], [], "the health of simulated ones")
     shown = story.mesh.control.run("status").stdout

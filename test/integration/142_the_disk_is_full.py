@@ -11,7 +11,7 @@ from handfast_harness import Mesh, expect, expect_eq, expect_in, identity_of, ne
 from handfast_harness.control_plane import CONTROL_UID, private_file
 from handfast_harness.small_disk import SmallDisk
 
-DEADLINE_S = 120
+DEADLINE_S = 240
 
 
 def arrange(story):

@@ -17,7 +17,7 @@ from handfast_harness import Mesh, StreamServer, expect, expect_eq, expect_in, i
 from handfast_harness import stream
 from handfast_harness.control_plane import CONTROL_UID, private_file
 
-DEADLINE_S = 120
+DEADLINE_S = 300
 THIEF = identity_of("thief")
 
 
@@ -68,8 +68,10 @@ def _restore(story, number, *words):
 
 def _seen(sidecar):
     """What the sidecar has on disk of the trust that it uses. The file is away for up to a second between two changes."""
-    path = os.path.join(sidecar.state, "identity")
-    return wait_until("what %s keeps" % sidecar.name, lambda: os.path.exists(path) and open(path, "rb").read(), 5)
+    def read():
+        with contextlib.suppress(FileNotFoundError), open(os.path.join(sidecar.state, "identity"), "rb") as file:
+            return file.read()
+    return wait_until("what %s keeps" % sidecar.name, read)
 
 
 def _keep_state(sidecar):
@@ -158,7 +160,7 @@ def finding_i7_each_older_backup_goes_with_each_newer_sidecar(story):
         restarted = [story.mesh.sidecar("saw%d" % seen) for seen in range(number + 1, 4)]
         _start_again(story, number, restarted)
         for sidecar in restarted + [running]:
-            wait_until("%s with backup %d" % (sidecar.name, number), lambda: _is_connected(sidecar), 15)
+            wait_until("%s with backup %d" % (sidecar.name, number), lambda: _is_connected(sidecar), 40)
         for sidecar in restarted + [running]:
             wait_until("a call of %s with backup %d" % (sidecar.name, number),
                        lambda: _calls(sidecar.host, running.host), 10, 0.1)

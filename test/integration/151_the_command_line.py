@@ -9,7 +9,7 @@ import re
 
 from handfast_harness import Mesh, expect, expect_eq, expect_in, identity_of, wait_until
 
-DEADLINE_S = 60
+DEADLINE_S = 240
 PROGRAMS = {"handfast": [], "handfast-control": ["--mesh.networks", "192.0.2.0/24"], "handfast-init": ["up"],
             "handfast-sidecar": ["--control.address=192.0.2.1:15012"]}
 COMMON = {"check", "help", "output", "version"}

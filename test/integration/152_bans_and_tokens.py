@@ -11,7 +11,7 @@ import re
 
 from handfast_harness import Mesh, expect, expect_eq, expect_in, identity_of, needs_earlier, wait_until
 
-DEADLINE_S = 60
+DEADLINE_S = 300
 CLIENT, LATE = identity_of("client"), identity_of("late")
 
 
@@ -48,7 +48,7 @@ def shows_that_a_token_whose_time_is_over_is_listed_as_expired(story):
     brief = identity_of("brief")
     story.control.token(brief, "--ttl", "1s")
     wait_until("the end of its time", lambda: any(entry["has_expired"] for entry in _json(story, "token", "list")["tokens"]
-                                                  if entry["id"] == brief), 5)
+                                                  if entry["id"] == brief), 15)
     expect(re.search(r"  \S+/brief  until \S+  expired\n", story.control.run("token", "list").stdout), "the text form of the list")
 
 
@@ -66,10 +66,12 @@ def finding_i10_a_ban_is_listed_and_lifted_by_the_command_in_the_texts(story):
     expect_eq(story.control.run("unban", CLIENT, check=False).returncode, 1, "exit code when there is no ban")
     expect_eq(_json(story, "ban", "list")["bans"], [], "the bans afterwards")
     wait_until("the sidecar to reconnect by itself",
-               lambda: "control plane unreachable" not in json.dumps(story.client.admin("/check")), 30)
+               lambda: "control plane unreachable" not in json.dumps(story.client.admin("/check")),
+               70)  # one that was refused dials again after up to a minute
     story.control.token(CLIENT)
     late = story.mesh.start_sidecar("late", token=unused, wait=False)
     late.process.wait_for_log("the token is unknown or its secret is wrong")
+    late.stop()  # it would try again, which adds to the audit log
 
 
 def shows_that_two_commands_that_lift_one_ban_both_succeed(story):

@@ -12,7 +12,7 @@ import time
 from handfast_harness import Mesh, expect, expect_eq, expect_in, identity_of, wait_until
 from handfast_harness.control_plane import METRICS
 
-DEADLINE_S = 120
+DEADLINE_S = 480
 LEAF_TTL_S = 10
 FORGET_S = 1
 
@@ -80,10 +80,10 @@ def _enrolls_anew(story):
             os.remove(os.path.join(folder, name))
     story.control.start()
     log, before = story.client.process.log, len(story.client.process.log())
-    wait_until("the fix in the log", lambda: "or its former root retired, write a new token (`handfast token create`)" in log()[before:], 30)
+    wait_until("the fix in the log", lambda: "or its former root retired, write a new token (`handfast token create`)" in log()[before:], 70)
     story.control.token(identity_of("client"), path=story.client.token)
     wait_until("the sidecar to have an identity of the new control plane",
-               lambda: identity_of("client") in story.control.run("status").stdout, 15)
+               lambda: identity_of("client") in story.control.run("status").stdout, 70)
     return "the token file has changed: trying again at once" in log()[before:]
 
 

@@ -12,6 +12,7 @@ from handfast_harness import Mesh, StreamServer, TestAuthority, expect, expect_e
 from handfast_harness import fairness, stream
 from peers import flood, hbone, tls
 
+DEADLINE_S = 300
 TUNNEL = 15008
 
 
@@ -49,7 +50,7 @@ def finding_l2_silent_connections_prevent_no_tunnel(story):
     before = mesh.sidecar("server").metric(renewals)
     fairness.expect_unharmed("silent handshakes", {"meshed": lambda: _ask(story),
                                                    "new tunnel": lambda: _make_a_tunnel(story)},
-                             lambda: fairness.Attack(attack), fairness.wait_for_count(400), per_second=20, seconds=4)
+                             lambda: fairness.Attack(attack), fairness.wait_for_count(400, 30), per_second=20, seconds=4)
     expect(_refused(story, "handshakes", "address") > 0, "no connection was refused")
     wait_until("a renewal", lambda: mesh.sidecar("server").metric(renewals) > before)
 
@@ -86,8 +87,10 @@ def finding_l12_handshakes_yield_to_open_tunnels(story):
 
     def probe():
         expect_eq(mesh.raw.http("http://%s:15020/healthz/ready" % mesh.server.ipv4)[0], 200, "readiness")
+
+    def under_way(flood_under_way):  # as fast as a busy machine lets it be
+        wait_until("the attack, and the limit of one source's rate", lambda: flood_under_way.count >= 1000 and _refused(
+            story, "handshakes", "address") > 500, 40)
     with sock:
         fairness.expect_unharmed("ClientHellos", {"open tunnel": echo, "probe": probe},
-                                 lambda: fairness.Attack(one, ten), fairness.wait_for_count(1000), per_second=40,
-                                 least_p99_s=0.030)
-    expect(_refused(story, "handshakes", "address") > 500, "the rate of one source is not limited")
+                                 lambda: fairness.Attack(one, ten), under_way, per_second=40, least_p99_s=0.030)

@@ -9,6 +9,7 @@ from handfast_harness import Mesh, StreamServer, TestAuthority, expect, expect_e
 from handfast_harness import fairness, stream
 from peers import flood, hbone
 
+DEADLINE_S = 300
 MAX, TUNNELS = 400, 80
 
 
@@ -60,7 +61,7 @@ def finding_l3_streams_of_one_identity_leave_room_for_others(story):
     attack = flood.tunnels(mesh.raw, mesh.server.ipv4, story.leaves["greedy"], per_second=2, most=4, streams=200,
                            authority=mesh.server.ipv4 + ":9000")
     fairness.expect_unharmed("streams", _requests(story), lambda: fairness.Attack(attack),
-                             fairness.wait_for_count(MAX), per_second=20, is_recovered=_idle(story))
+                             fairness.wait_for_count(MAX, 30), per_second=20, is_recovered=_idle(story))
     expect(_refused(story, "connections", "identity") >= MAX / 4, "the identity has no limit")
     line = mesh.sidecar("server").wait_for_access(direction="inbound", reason="limit_reached")
     expect("the limit per identity is reached: " + identity_of("greedy") in line["detail"]["got"], str(line))
@@ -75,7 +76,7 @@ def finding_l4_tunnels_of_a_denied_identity_leave_room_for_others(story):
                            sources=sources)
     before = server.process.num_fds()
     fairness.expect_unharmed("tunnels", _requests(story), lambda: fairness.Attack(attack),
-                             fairness.wait_for_count(TUNNELS), per_second=20)
+                             fairness.wait_for_count(TUNNELS, 30), per_second=20)
     expect(server.metric('handfast_tunnels_opened_total{direction="inbound"}') > TUNNELS, "the attack opened too few tunnels")
     expect(server.process.num_fds() - before < 2 * TUNNELS, "%d descriptors more" % (server.process.num_fds() - before))
 

@@ -12,6 +12,7 @@ from handfast_harness import Mesh, StreamServer, expect, expect_eq, wait_until
 from handfast_harness import fairness, stream
 from peers import flood
 
+DEADLINE_S = 300
 DESCRIPTORS, WANTED, CARRIED = 700, 5000, 320
 
 
@@ -55,7 +56,7 @@ def finding_l14_the_probe_and_the_mesh_keep_their_descriptors(story):
 
     def full(flood_under_way):
         wait_until("plaintext to be full", lambda: server.metric(
-            'handfast_connections_full{direction="inbound_plain"}') == 1)
+            'handfast_connections_full{direction="inbound_plain"}') == 1, 30)
     fairness.expect_unharmed("few descriptors", {"meshed": ask, "probe": probe}, lambda: fairness.Attack(attack), full,
                              per_second=30)
     expect("descriptors" not in server.process.log().split("limits.max_connections", 1)[1].split("\n", 1)[1],
@@ -75,11 +76,11 @@ def finding_l14_refusals_of_a_listener_are_logged_and_counted(story):
         allow(min(set(range(len(used) + 1)) - used))
         return "accepting is paused; new connections wait and are then refused" in server.process.log()
     with fairness.Attack(flood.connections(mesh.stranger, mesh.server.ipv4, 9000, per_second=50, most=200)):
-        wait_until("accepting to pause", paused, 10, 0.2)
+        wait_until("accepting to pause", paused, 30, 0.2)
 
         def refused():
-            return stream.attempt(mesh.outside, mesh.server.ipv4, 9000, timeout_s=1)[1] == "reset"
-        wait_until("a refusal", refused)
+            return stream.attempt(mesh.outside, mesh.server.ipv4, 9000, timeout_s=3)[1] == "reset"
+        wait_until("a refusal", refused, 30)
         allow(DESCRIPTORS)
     wait_until("readiness", server.is_ready)
     wait_until("the count", lambda: server.metric("handfast_listener_refusals_total") >= 1)

@@ -13,6 +13,7 @@ from handfast_harness import Mesh, StreamServer, TestAuthority, expect, expect_e
 from handfast_harness import fairness, stream
 from peers import flood
 
+DEADLINE_S = 300
 STREAMS_PORT, KB_PER_SECOND = 15012, 60
 
 
@@ -36,7 +37,7 @@ def _measure(story, process, floods, suppressed):
     """Attacks; the log of `process` must not grow faster than KB_PER_SECOND; returns what it wrote meanwhile."""
     before, started = len(process.log()), time.monotonic()
     fairness.expect_unharmed("lines", {"meshed": lambda: _ask(story)}, lambda: fairness.Attack(*floods),
-                             fairness.wait_for_count(500), per_second=30)
+                             fairness.wait_for_count(500, 30), per_second=30)
     wait_until("the line that counts the rest", lambda: suppressed(process.log()[before:]), 15)
     text = process.log()[before:]
     per_second = len(text) / 1024 / (time.monotonic() - started)

@@ -7,8 +7,7 @@
 import socket
 import struct
 
-from handfast_harness import (Mesh, Nginx, TestAuthority, expect, expect_eq, expect_in, identity_of, needs, stream,
-                              wait_until)
+from handfast_harness import Mesh, Nginx, TestAuthority, expect_eq, identity_of, stream
 from peers import hbone
 
 SIGNATURE = b"\r\n\r\n\x00\r\nQUIT\n"
@@ -53,7 +52,7 @@ def _called_by(story, host, address):
 def shows_that_nginx_logs_the_callers_own_socket(story):
     for address, own in ((story.mesh.server.ipv4, story.mesh.client.ipv4), (story.mesh.server.ipv6, story.mesh.client.ipv6)):
         url = "http://%s:8080/who" % ("[%s]" % address if ":" in address else address)
-        done = story.mesh.client.run(["curl", "-sS", "--max-time", "5", "-w", "%{local_port}", url], uid=1000)
+        done = story.mesh.client.run(["curl", "-sS", "--max-time", "15", "-w", "%{local_port}", url], uid=1000)
         text, port = done.stdout.split("\n")
         expect_eq(text, "%s:%s 8080" % (own, port), "what nginx got over " + address)
 

@@ -15,6 +15,7 @@ from handfast_harness import Mesh, StreamServer, expect, expect_eq, expect_in, n
 from handfast_harness import stream
 from handfast_harness.namespace import environment
 
+DEADLINE_S = 120
 SMALL = 4096  # bytes of the pipe: the rest is soon lost
 
 
@@ -79,10 +80,10 @@ def _echo(story):
 def finding_l7_connections_keep_working_and_lost_lines_are_counted(story):
     for _ in range(60):
         _echo(story)
-    wait_until("lines of the access log to be lost", lambda: story.server.metric("handfast_access_log_lost_lines") > 0, 5)
+    wait_until("lines of the access log to be lost", lambda: story.server.metric("handfast_access_log_lost_lines") > 0, 15)
     for _ in range(40):  # each logs the changes on standard error
         story.unread.signal(1)
-        if wait_until("an answer while nothing is read", story.server.metrics, 5)["handfast_log_lost_lines"] > 0:
+        if wait_until("an answer while nothing is read", story.server.metrics, 15)["handfast_log_lost_lines"] > 0:
             break
     expect(story.server.metric("handfast_log_lost_lines") > 0, "no line of the log is lost")
     expect_eq(story.server.probe()[0], 200, "readiness")
@@ -99,7 +100,7 @@ def finding_l7_the_next_lines_have_the_number_of_lost_lines(story):
     def is_logged():
         story.text = getattr(story, "text", "") + story.unread.read_all()
         return "lines_lost" in story.text and "lines of this log were dropped here" in story.text
-    wait_until("both logs to have the number of lost lines", is_logged, 5)
+    wait_until("both logs to have the number of lost lines", is_logged, 15)
     lines = [json.loads(line) for line in (text + story.text).splitlines() if line.startswith("{")]
     logged = sum(line["lost_lines"] for line in lines if line.get("reason") == "lines_lost")
     expect(logged >= lost > 0, "%d lines are lost, and the log has %d" % (lost, logged))
@@ -114,14 +115,14 @@ def finding_l7_the_control_plane_keeps_working_too(story):
     control.stop()
     unread = Unread(story, control.host, [story.binary("handfast-control"), "--config", control.path], 1336)
     wait_until("the control plane to be ready", lambda: control.host.accepts(15012, control.host.ipv4), 15)
-    wait_until("the operator's socket", lambda: os.path.exists(control.socket), 5)
+    wait_until("the operator's socket", lambda: os.path.exists(control.socket), 15)
     unread.shrink()
     for _ in range(200):
         unread.signal(1)
-        if wait_until("an answer while nothing is read", control.metrics, 5)["handfast_control_log_lost_lines"] > 0:
+        if wait_until("an answer while nothing is read", control.metrics, 15)["handfast_control_log_lost_lines"] > 0:
             break
     expect(control.metrics()["handfast_control_log_lost_lines"] > 0, "no line is lost")
     expect_in("trust domain", control.run("status").stdout, "status")
     unread.read_all()
     unread.signal(1)
-    wait_until("its log to have the number of lost lines", lambda: "lines of this log were dropped here" in unread.read_all(), 5)
+    wait_until("its log to have the number of lost lines", lambda: "lines of this log were dropped here" in unread.read_all(), 15)

@@ -9,6 +9,7 @@ import os
 from handfast_harness import Mesh, expect, expect_eq, expect_in
 from handfast_harness.namespace import environment
 
+DEADLINE_S = 180
 EMPTY = {"nothing": b"", "comments": b"# all of it\n# is a comment\n", "a byte order mark": b"\xef\xbb\xbf", "a dash line": b"---\n",
          "a scalar": b"5\n", "null": b"~\n"}
 # Of use in an outage alone (decision 074); story 145 has damaged ones.

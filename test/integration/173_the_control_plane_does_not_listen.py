@@ -10,6 +10,8 @@ import re
 from handfast_harness import Mesh, expect, expect_eq, expect_in, settings, wait_until
 from handfast_harness.sidecar import ADMIN
 
+DEADLINE_S = 120
+
 
 def arrange(story):
     story.mesh = Mesh(story, hosts=("client",), outsiders=("stranger",), leaf_ttl="1h", start=False)
@@ -30,7 +32,7 @@ def finding_o5_the_log_has_the_address_and_the_fix(story):
 
 def finding_o5_check_and_why_have_it_too(story):
     address = story.mesh.control.address
-    wait_until("an entry of /why", lambda: _failures(story), 5)
+    wait_until("an entry of /why", lambda: _failures(story), 15)
     entry = _failures(story)[0]
     expect_eq(entry["error"], "refused", "the entry of /why")
     expect_in(entry["remote"], story.mesh.control.addresses, "the address in the entry")

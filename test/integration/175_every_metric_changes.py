@@ -14,6 +14,7 @@ from handfast_harness import stream
 from handfast_harness.certificates import Identity
 from peers.enrollment import Enrollment, Refused, field, fields, new_key, read_token
 
+DEADLINE_S = 150
 IDENTITY = "/handfast.v1.Identity/Stream"
 HELLO, CLAIM, RELEASE = field(1, field(1, 1) + field(3, b"peer")), field(4, b""), field(5, b"")
 

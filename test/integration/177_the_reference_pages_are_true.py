@@ -8,6 +8,7 @@ import re
 
 from handfast_harness import Mesh, StreamServer, expect, expect_eq, expect_in, stream, wait_until
 
+DEADLINE_S = 150
 PAGES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "docs", "reference")
 PROGRAMS = ("handfast-sidecar", "handfast-control", "handfast-init")
 PORTS = {"handfast-sidecar": 15020, "handfast-control": 15014}

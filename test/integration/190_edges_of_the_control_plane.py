@@ -19,7 +19,7 @@ from handfast_harness.process import Process
 from peers import tls
 from peers.enrollment import Enrollment
 
-DEADLINE_S = 60
+DEADLINE_S = 150
 DAY_S = 86400
 
 

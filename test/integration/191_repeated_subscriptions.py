@@ -15,7 +15,7 @@ DISCOVERY = "/handfast.v1.Discovery/Stream"
 HELLO = field(1, field(1, 1) + field(3, b"peer"))
 SERVICE, PORT, ENDPOINTS = "203.0.113.1", 80, 1000
 
-DEADLINE_S = 60
+DEADLINE_S = 300
 
 
 def arrange(story):

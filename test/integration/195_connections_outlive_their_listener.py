@@ -15,7 +15,7 @@ from handfast_harness import stream
 PORT = 9001
 HALF_CLOSED, OTHERS = 3, 400
 STANDING, REFUSED = 60, 120
-DEADLINE_S = 60
+DEADLINE_S = 180
 
 
 def arrange(story):

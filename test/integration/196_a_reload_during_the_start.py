@@ -8,7 +8,7 @@ import signal
 
 from handfast_harness import Mesh, wait_until
 
-DEADLINE_S = 45
+DEADLINE_S = 150
 
 
 def arrange(story):
@@ -22,15 +22,15 @@ def _blocks_sighup(pid):
 
 
 def _starts(sidecar):
-    """A sidecar that is still starting and blocks SIGHUP; on a busy machine it may be too late for that."""
-    for _ in range(5):
+    """A sidecar that is still starting and blocks SIGHUP; on a busy or fast machine it may be too late for that."""
+    for _ in range(30):
         sidecar.stop()
         process = sidecar.launch()
         wait_until("the start, or its end", lambda: _blocks_sighup(process.pid) or "workers" in process.log(),
                    interval_s=0.001)
         if "workers" not in process.log():
             return process
-    raise AssertionError("SIGHUP was not blocked in five starts")
+    raise AssertionError("SIGHUP was not blocked in thirty starts")
 
 
 def finding_o3_a_sighup_during_the_start_of_a_sidecar_is_not_lost(story):

@@ -20,7 +20,7 @@ REPOSITORY = os.path.abspath(os.path.join(os.path.dirname(os.path.abspath(__file
 sys.path.insert(0, os.path.join(REPOSITORY, "test", "lint"))
 import documented_commands  # noqa: E402 (the path must be set first)
 
-DEADLINE_S = 90
+DEADLINE_S = 360
 PROGRAMS = ("sidecar/handfast-sidecar", "control/handfast-control", "intercept/handfast-init", "cli/handfast")
 # What a reader of docs/install-on-hosts.md is asked to write into the files, as addresses of this story.
 NETWORKS = '[192.0.2.0/24, 198.51.100.0/24, 203.0.113.0/24, "2001:db8::/32"]'
@@ -41,7 +41,7 @@ def shows_that_the_quick_start_runs_as_it_stands(story):
         readme = file.read()
     story.quick_start = QuickStart(readme, [block for block, _ in documented_commands.commands_in_order("README.md")])
     newcomer = story.own(Machine(story, "newcomer", story.top))
-    code, output = newcomer.run(story.quick_start.script(), timeout_s=60)
+    code, output = newcomer.run(story.quick_start.script(), timeout_s=150)
     with open(story.log_path("quick-start"), "w") as log:
         log.write(output)
     story.quick_start.read(code, output)
@@ -66,12 +66,12 @@ def _edit(machine, *edits):
 def _stop(machine, program):
     """SIGTERM to the process of that name on the machine that started first, and its end."""
     os.kill(min(machine.pids(program)), signal.SIGTERM)
-    wait_until("the end of " + program, lambda: not machine.pids(program), 15)
+    wait_until("the end of " + program, lambda: not machine.pids(program), 40)
 
 
 def _wait_for_ready(machine, port):
     wait_until("%s to be ready" % machine.name,
-               lambda: machine.run("curl -sf http://127.0.0.1:%d/healthz/ready" % port)[0] == 0, 15)
+               lambda: machine.run("curl -sf http://127.0.0.1:%d/healthz/ready" % port)[0] == 0, 40)
 
 
 def shows_that_the_commands_of_tasks_run_as_they_stand(story):
@@ -90,7 +90,7 @@ def shows_that_the_commands_of_tasks_run_as_they_stand(story):
                 story.start_again = block
                 _wait_for_ready(control, 15014)
             continue
-        code, output = host.run("set -e\n" + block)
+        code, output = host.run("set -e\n" + block, timeout_s=90)
         expect_eq(code, 0, "exit code of %r (%s)" % (block, output[-400:]))
         if "control.example.yaml" in block:
             _edit(host, ("/etc/handfast/control.yaml", r"  networks: .*", "  networks: " + NETWORKS))
@@ -100,7 +100,7 @@ def shows_that_the_commands_of_tasks_run_as_they_stand(story):
     control.background(story.start_again)
     _wait_for_ready(control, 15014)
     wait_until("the sidecar to come back to the restored control plane",
-               lambda: re.search(r"sa/cart +connected", control.run("handfast status")[1]), 15)
+               lambda: re.search(r"sa/cart +connected", control.run("handfast status")[1]), 40)
 
 
 @needs_earlier

@@ -15,7 +15,7 @@ from handfast_harness.interception import METRICS
 from handfast_harness.sidecar import Sidecar
 from peers.kube_api import KubeApi, pod
 
-DEADLINE_S = 90
+DEADLINE_S = 240
 NODE = "node-1"
 DAEMON_SETS = "/apis/apps/v1/namespaces/handfast-cni/daemonsets"
 DAEMON_SET = DAEMON_SETS + "/handfast-cni"
@@ -87,7 +87,7 @@ def _rules(host):
 
 def _can_reach_server(story, host):
     try:
-        with host.connect(story.net.server.ipv4, 9000, uid=1000, timeout_s=2.0) as sock:
+        with host.connect(story.net.server.ipv4, 9000, uid=1000, timeout_s=10.0) as sock:
             return stream.exchange(sock, b"hello") == (b"hello", "fin")
     except OSError:
         return False
@@ -208,7 +208,7 @@ def shows_that_what_is_known_answers_while_the_api_server_is_away(story):
 def shows_that_more_pods_than_it_can_know_make_it_unready(story):
     for number in range(4097):
         story.api.put(pod("crowd", "p%d" % number, "u", NODE))
-    story.agent.wait_for_http("http://127.0.0.1:15024/healthz/ready", status=503)
+    story.agent.wait_for_http("http://127.0.0.1:15024/healthz/ready", status=503, deadline_s=40)
     text = story.net.node.http("http://127.0.0.1:15024/healthz/ready")[1].decode()
     expect_in("pods: more than 4096 on this node", text, "the reason")
     for number in range(4097):

@@ -7,6 +7,7 @@ other process; each rotation is pushed.
 Abuse cases W1 to W8."""
 
 import os
+import signal
 import socket
 
 from cryptography import x509
@@ -16,7 +17,7 @@ from handfast_harness import Mesh, expect, expect_eq, expect_in, identity_of, ne
 from peers import workload
 from peers.enrollment import field, fields
 
-DEADLINE_S = 180
+DEADLINE_S = 300
 APP, OTHER, SIDECAR, OVERFLOW = 1000, 1001, 1337, 65534
 
 
@@ -68,7 +69,7 @@ def shows_the_revocation_lists_of_its_authorities(story):
     stream = _client(story).call("FetchX509SVID")
     svid = workload.x509_svid(stream.message())
     while len(svid["lists"]) < 2:  # they are made within seconds of the first start
-        svid = workload.x509_svid(stream.message())
+        svid = workload.x509_svid(stream.message(timeout_s=30))
     lists = [x509.load_der_x509_crl(der) for der in svid["lists"]]
     keys = {one.extensions.get_extension_for_class(x509.AuthorityKeyIdentifier).value.key_identifier for one in lists}
     above = [x509.load_der_x509_certificate(der) for der in (svid["chain"][1], svid["bundle"][0])]
@@ -139,7 +140,10 @@ def shows_that_W4_a_descriptor_has_the_identity_of_who_connected(story):
         client.sock.close()
         client.sock = socket.socket(fileno=fds[0])
         call = client.call("FetchX509SVID")
-        call.has_message(2)
+        if status:
+            call.end()
+        else:
+            call.has_message(10)
         expect_eq((call.status, len(call.messages)), (status, 0 if status else 1), "the answer to a connection of %d" % uid)
 
 
@@ -157,7 +161,7 @@ def shows_that_who_may_not_ask_takes_no_place(story):
     crowd = [_client(story, OTHER) for _ in range(60)]
     for _ in range(3):
         workload.x509_svid(_client(story).call("FetchX509SVID").message())
-    wait_until("most of the crowd to be cut", lambda: sum(_is_cut(client) for client in crowd) >= 50, 10)
+    wait_until("most of the crowd to be cut", lambda: sum(_is_cut(client) for client in crowd) >= 50, 20)
 
 
 def _is_cut(client):
@@ -172,7 +176,13 @@ def shows_that_streams_and_connections_are_bounded(story):
     expect(200 <= served <= 256, "%d streams are served" % served)
     for client in connections:
         client.sock.close()
-    wait_until("their places to be free", lambda: _client(story).call("FetchX509SVID").has_message(1))
+    wait_until("their places to be free", lambda: _is_served(story), 20)
+
+
+def _is_served(story):
+    """By a connection of its own, which takes no place afterward."""
+    with workload.Client(story.host, story.socket, uid=APP) as client:
+        return client.call("FetchX509SVID").has_message(1)
 
 
 def shows_that_a_stream_of_secrets_follows_the_rotation(story):
@@ -227,13 +237,15 @@ def shows_that_unknown_secrets_and_types_are_refused(story):
 
 def shows_that_a_call_before_the_identity_waits_for_it(story):
     story.sidecar.stop()
-    story.mesh.control.stop()
     os.unlink(os.path.join(story.sidecar.state, "identity"))  # what a restart in an outage would go on with
-    story.sidecar.launch()
-    wait_until("the socket", lambda: _listens(story))
-    call = _client(story).call("FetchX509SVID")
-    expect(not call.has_message(1), "an answer without an identity")
-    story.mesh.control.start()
+    story.mesh.control.process.signal(signal.SIGSTOP)  # a start of it could take longer than a call waits
+    try:
+        story.sidecar.launch()
+        wait_until("the socket", lambda: _listens(story))
+        call = _client(story).call("FetchX509SVID")
+        expect(not call.has_message(1), "an answer without an identity")
+    finally:
+        story.mesh.control.process.signal(signal.SIGCONT)
     workload.x509_svid(call.message(timeout_s=9))
     story.sidecar.wait_until_ready()
 
@@ -254,9 +266,9 @@ def shows_that_an_expired_identity_ends_the_streams(story):
     status = wait_until("the stream to end", lambda: _ended(call), 60)
     expect_eq(status, workload.PERMISSION_DENIED, "the status")
     late = _client(story).call("FetchX509SVID")
-    expect_eq((late.end(12)[0], late.messages), (workload.PERMISSION_DENIED, []), "a call without an identity")
+    expect_eq((late.end(30)[0], late.messages), (workload.PERMISSION_DENIED, []), "a call without an identity")
     story.mesh.control.start()
-    wait_until("an identity again", lambda: _client(story).call("FetchX509SVID").has_message(1), 20)
+    wait_until("an identity again", lambda: _is_served(story), 40)
 
 
 def _ended(call):

@@ -18,7 +18,7 @@ from peers import workload
 from peers.enrollment import Enrollment
 from peers.workload_agent import Agent, x509_svid_response
 
-DEADLINE_S = 120
+DEADLINE_S = 240
 HOSTS = ("client", "server")
 LIFE_S, ECHO, APP, SIDECAR = 8, 9000, 1000, 1337
 
@@ -53,7 +53,7 @@ def _rotate(story, **more):
     """Both get a new SVID, and use it."""
     leaves = {name: _give(story, name, **more) for name in HOSTS}
     for name, leaf in leaves.items():
-        wait_until("%s to use its new SVID" % name, lambda: _has(story, name, leaf), 5)
+        wait_until("%s to use its new SVID" % name, lambda: _has(story, name, leaf), 10)
     return leaves
 
 
@@ -76,7 +76,7 @@ def arrange(story):
     with open(mesh.control.token(identity_of("another"))) as file:
         pin = base64.urlsafe_b64decode(file.read().strip().split(".")[3] + "=").hex()
     for name in HOSTS:
-        _give(story, name)
+        _give(story, name, life_s=60)
         mesh.start_sidecar(name, wait=False, token="-", configuration={
             "control": {"bootstrap_root_sha256": pin},
             "identity": {"token_file": None, "source": "workload_api",
@@ -98,20 +98,21 @@ def shows_mutual_tls_with_the_agents_identities(story):
 
 @needs(shows_mutual_tls_with_the_agents_identities)
 def shows_that_W34_no_call_fails_across_rotations_restarts_and_bad_answers(story):
-    """Each step lasts less than a certificate, so what stays is in use."""
+    """Each step lasts less than the certificate of that time, so what stays is in use."""
     agents, client = story.agents, story.mesh.sidecar("client")
     with Load(story.mesh.client, story.mesh.server.ipv4, ECHO, num_clients=5, new_per_second=20) as load:
-        for _ in range(3):
+        for _ in range(2):
             _rotate(story)
+        _rotate(story, life_s=60)  # agents are waited for
         for agent in agents.values():  # restarted; at first it has no entries, as an agent has that is new
             agent.close()
             agent.refuse(workload.PERMISSION_DENIED)
             agent.open()
         wait_until("the refusal to be named", lambda: "has no identity" in _conditions(client).get(
             "no answer from the Workload API", ""), 10)
-        _rotate(story)
+        _rotate(story, life_s=3600)  # also the server's, for which the answers that follow take too long
         _bad_answers(story, client)
-        leaves = _rotate(story)
+        leaves = _rotate(story, life_s=60)
         load.wait_for_requests(20)
     expect_eq(load.failures, [], "failures")
     expect_eq([_has(story, name, leaf) for name, leaf in leaves.items()], [True, True], "the last SVIDs are in use")
@@ -170,13 +171,13 @@ def shows_that_W35_such_an_identity_opens_discovery_alone(story):
 def shows_that_an_expired_identity_comes_back_with_the_agent(story):
     """Without a new SVID the last one is used until its end; then the sidecar is not ready, and names the reason."""
     client = story.mesh.sidecar("client")
-    leaf = _give(story, "client", life_s=4)
-    wait_until("the SVID", lambda: _has(story, "client", leaf), 5)
+    leaf = _give(story, "client", life_s=10)
+    wait_until("the SVID", lambda: _has(story, "client", leaf), 10)
     story.agents["client"].close()
     wait_until("the missing agent to be named", lambda: "no answer from the Workload API" in _conditions(client), 5)
     expect(client.is_ready(), "not ready although the identity is valid")
-    wait_until("the identity to expire", lambda: not client.is_ready(), 10)
+    wait_until("the identity to expire", lambda: not client.is_ready(), 20)
     expect_in("the identity has expired", client.probe()[1], "the reason")
     _give(story, "client")
     story.agents["client"].open()
-    wait_until("the sidecar to be ready", client.is_ready, 12)
+    wait_until("the sidecar to be ready", client.is_ready, 40)

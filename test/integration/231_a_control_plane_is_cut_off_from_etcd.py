@@ -14,7 +14,7 @@ from handfast_harness.control_planes import another_control_plane, carry_keys, s
 from handfast_harness.etcd import Etcd
 from handfast_harness.load import Load
 
-DEADLINE_S = 300
+DEADLINE_S = 600
 MEMBERS = ("etcd1", "etcd2", "etcd3")
 SERVICE = "203.0.113.250"
 CUT_OFF_S = 10
@@ -30,7 +30,7 @@ def arrange(story):
     mesh.control.configure({"store": story.etcd.settings(), "mesh": {"claim_grace": "3s"}})
     story.controls = [mesh.control]
     mesh.control.start()
-    wait_until("the keys", lambda: mesh.control.run("status", check=False).returncode == 0)
+    wait_until("the keys", lambda: mesh.control.run("status", check=False).returncode == 0, 30)
     for name in ("control2", "control3"):
         other = another_control_plane(mesh.control, mesh.net.hosts[name])
         carry_keys(mesh.control, other)
@@ -109,7 +109,8 @@ def shows_that_it_is_reported(story):
     for control in story.controls:
         if control is not cut:
             expect_eq(_ready(control)[0], 200, "readiness of %s: %s" % (control.name, _ready(control)[1]))
-            expect_eq(control.metrics()["handfast_control_store_silent_seconds"], 0, "its silence")
+            wait_until("%s to have an answer" % control.name,  # it asks twice per second, and on a busy machine waits for more than one
+                       lambda control=control: control.metrics()["handfast_control_store_silent_seconds"] == 0, 10)
 
 
 @needs_earlier
@@ -147,7 +148,7 @@ def shows_that_with_all_cut_off_nothing_is_lost(story):
         while time.monotonic() - began < PRESENT_S + 15:
             _expect_renewals(story)
             load.wait_for_requests(50)
-        expect_eq(sum(map(_streams, story.controls)), 2, "streams")
+        wait_until("both streams at the end", lambda: sum(map(_streams, story.controls)) == 2, 10)
         sent = {control.name: control.metrics()[SENT_AWAY] for control in story.controls}
         for sidecar in story.mesh.sidecars.values():
             expect_in("this control plane is cut off from the store; try another one", sidecar.process.log(), "its log")

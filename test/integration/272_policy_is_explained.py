@@ -12,6 +12,7 @@ import os
 
 from handfast_harness import Mesh, StreamServer, expect, expect_eq, expect_in, identity_of, needs, wait_until
 
+DEADLINE_S = 240
 PORTS = (9000, 9001, 9002, 9003)
 MODES = [{"port": 9001, "mode": "permissive"}, {"port": 9002, "mode": "off"}]
 RULES = [{"name": "no-foe", "action": "deny", "sources": [{"id": identity_of("foe")}], "ports": [9000, 9001]},
@@ -85,7 +86,8 @@ def shows_what_decided_and_what_would_change_it(story):
     by_default = shown(identity_of("stranger"), 9001)
     expect_eq((by_default["outcome"], by_default["decided_by"]), ("denied", "default"), "a default")
     expect_in("friends", by_default["change"], "what would change it")
-    dry_run = shown(identity_of("friend"), 9003)
+    dry_run = wait_until("the sidecar to confirm it", lambda: (
+        now := shown(identity_of("friend"), 9003))["sidecars_in_force"] == 1 and now, 10)
     expect_eq(dry_run["dry_run"], {"rule": "not-friend-later", "outcome": "denied"}, "a dry run")
     expect_eq((dry_run["sidecars"], dry_run["sidecars_in_force"]), (1, 1), "sidecars")
     near = shown(identity_of("other"), 9003, "--address", "203.0.113.7")
@@ -252,7 +254,7 @@ def shows_warnings_about_rules_when_they_are_loaded(story):
     expect_in("warning   policy: the allow rule one-of-them can never apply: the deny rule all-of-them covers all of it",
               checked.stdout, "the sidecar's check")
     story.control.reload({"policy": _policy(RULES[1:])})
-    wait_until("no warnings", lambda: "warning" not in _ask_sidecar(story, "check").stdout, 5)
+    wait_until("no warnings", lambda: "warning" not in _ask_sidecar(story, "check").stdout, 10)
 
 
 def shows_warnings_about_objects_of_a_cluster(story):
@@ -285,7 +287,7 @@ def shows_what_a_dry_run_would_deny(story):
                            "ports": [1]}]
     with _connect(story, "friend", 9003) as live:
         story.control.reload({"policy": _policy(rules)})
-        wait_until("the open connection to be counted", lambda: _dry_runs(story).get("not-friends", {}).get("open") == 1, 5)
+        wait_until("the open connection to be counted", lambda: _dry_runs(story).get("not-friends", {}).get("open") == 1, 10)
         live.sendall(b"y")
         expect_eq(live.recv(1), b"y", "echo of the connection that it would close")
         _connect(story, "friend", 9001).close()
@@ -309,5 +311,5 @@ def shows_that_a_sidecars_own_settings_count(story):
     story.server.reload({"inbound": {"ports": [{"port": 9002, "mode": "strict"}]}})
     words = ("--from", "plaintext", "--port", "9002")
     wait_until("the sidecar to be stricter", lambda: _check(
-        story, *words, ask=lambda *all, check: _ask_sidecar(story, *all, check=check))[1]["mode"] == "strict", 5)
+        story, *words, ask=lambda *all, check: _ask_sidecar(story, *all, check=check))[1]["mode"] == "strict", 10)
     expect_eq(_check(story, *words, "--to", identity_of("server"))[1]["mode"], "off", "the control plane's")

@@ -12,7 +12,6 @@ import pty
 import re
 import select
 import signal
-import socket
 import struct
 import subprocess
 import termios
@@ -190,7 +189,7 @@ def _values(story, *words):
 
 def shows_that_a_shell_never_waits_for_values(story):
     """A control plane that does not answer, none at all, an API server that does not answer: nothing, within a second."""
-    silent = story.own(socket.create_server(("127.0.0.1", 0)))  # takes connections, answers none
+    silent = story.own(story.control.host.listen("127.0.0.1", 0))  # takes connections, answers none
     kubeconfig = os.path.join(story.scripts, "kubeconfig")
     with open(kubeconfig, "w") as file:
         json.dump({"current-context": "x", "contexts": [{"name": "x", "context": {"cluster": "x", "user": "x"}}],
@@ -250,8 +249,9 @@ def shows_changes_as_lines_of_json_through_a_restart(story):
     story.control.start()
     wait_until("the list again", lambda: identity_of("foe") in watch.log().splitlines()[-1], 10)
     lines = [json.loads(line) for line in watch.log().splitlines()]
-    expect_eq(["bans" in line for line in lines], [True, True, False, True], "what the lines are: %s" % lines)
-    expect_in("control plane", json.dumps(lines[2]), "the failure")
+    # The text of the failure may change while the control plane ends and starts, which is a line each time.
+    expect_eq(["bans" in line for line in lines], [True, True, *[False] * max(1, len(lines) - 3), True], "what the lines are: %s" % lines)
+    expect_in("control plane", json.dumps(lines[2:-1]), "the failure")
     os.kill(watch.pid, signal.SIGINT)
     wait_until("the end", lambda: watch.exit_code is not None, 5)
     expect_eq(watch.exit_code, 0, "the exit code after SIGINT")

@@ -10,6 +10,8 @@ import re
 
 from handfast_harness import Mesh, StoryFailure, expect, expect_eq, expect_in, identity_of
 
+DEADLINE_S = 300
+
 
 def arrange(story):
     story.mesh = Mesh(story, hosts=("client",), leaf_ttl="1h")

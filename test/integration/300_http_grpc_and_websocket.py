@@ -4,6 +4,7 @@
 
 from handfast_harness import Nginx, StoryFailure, carried, expect, expect_eq, expect_in, servers, strict_mesh, stream
 
+DEADLINE_S = 120
 MESSAGES = 5
 
 

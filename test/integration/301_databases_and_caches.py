@@ -8,7 +8,7 @@ import pwd
 
 from handfast_harness import Postgres, Redis, WebPki, carried, expect_eq, expect_in, seen_address, servers, strict_mesh
 
-DEADLINE_S = 120
+DEADLINE_S = 240
 
 
 def arrange(story):

@@ -5,7 +5,7 @@
 
 from handfast_harness import carried, expect_eq, expect_in, servers, strict_mesh, stream
 
-DEADLINE_S = 120
+DEADLINE_S = 240
 LARGE = stream.pattern(2_000_000)
 
 
@@ -21,7 +21,7 @@ def shows_that_mqtt_passes(story):
         subscriber = story.spawn(story.client, "mosquitto_sub", ["stdbuf", "-oL", "mosquitto_sub", "-d", "-C", "1", *at], uid=1000)
         subscriber.wait_for_log("Subscribed")
         story.client.run(["mosquitto_pub", *at, "-m", marker], uid=1000)
-        expect_eq(subscriber.wait_for_exit(5), 0, "the end of mosquitto_sub")
+        expect_eq(subscriber.wait_for_exit(10), 0, "the end of mosquitto_sub")
         expect_in(marker, subscriber.log(), "what the subscriber got")
 
 
@@ -81,6 +81,6 @@ def shows_that_active_ftp_is_refused_without_the_mode_tproxy(story):
     if "server" in story.mesh.of_mode_tproxy:
         return
     servers.ftp(story, story.server, port=2121)
-    done = story.client.run(["curl", "-v", "--max-time", "5", "-P", "-", "--disable-eprt", "ftp://%s:2121/" % story.server.ipv4],
+    done = story.client.run(["curl", "-v", "--max-time", "15", "-P", "-", "--disable-eprt", "ftp://%s:2121/" % story.server.ipv4],
                             uid=1000, check=False)
     expect_in("500 Illegal PORT command", done.stderr, "the answer to PORT")

@@ -107,11 +107,11 @@ def shows_that_a_port_without_tls_gets_no_byte_of_the_workload(story):
 def shows_that_a_ban_cuts_an_open_connection(story):
     with _peer(story), stream.open_asked(story.mesh.client, story.mesh.foreign.ipv4, ECHO) as sock:
         story.mesh.control.run("ban", FOREIGN)
-        wait_until("the connection to be cut", lambda: stream.is_cut(sock), 5)
+        wait_until("the connection to be cut", lambda: stream.is_cut(sock), 10)
         story.client.wait_for_access(reason="withdrawn", destination="%s:%d" % (story.mesh.foreign.ipv4, ECHO))
         story.mesh.control.run("unban", FOREIGN)
     with _peer(story):
-        wait_until("calls again", lambda: _call(story, b"hello") == (b"hello", "fin"), 10)
+        wait_until("calls again", lambda: _call(story, b"hello") == (b"hello", "fin"), 30)
 
 
 def shows_that_a_listener_with_mtls_is_such_a_peer(story):

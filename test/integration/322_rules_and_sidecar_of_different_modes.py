@@ -10,7 +10,7 @@ from handfast_harness import stream
 
 PORT, CONDITION = 9000, "interception rules of another mode"
 MISMATCH = 'handfast_condition{name="rules_mode"}'
-DEADLINE_S = 90
+DEADLINE_S = 180
 
 
 def arrange(story):

@@ -6,7 +6,7 @@
 import json
 import os
 
-from handfast_harness import Mesh, expect, expect_eq, expect_in
+from handfast_harness import Mesh, expect_eq, expect_in
 
 NO_SIDECAR = "no sidecar answers at 127.0.0.1:15000"
 CONTROL = "the control plane on this machine answers"

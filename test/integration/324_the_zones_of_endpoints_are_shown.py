@@ -8,6 +8,7 @@ endpoints`.
 from handfast_harness import Mesh, StreamServer, expect, expect_eq, expect_in, identity_of, needs_earlier, wait_until
 from handfast_harness import stream
 
+DEADLINE_S = 120
 SERVICE, WEB, PORT = "203.0.113.200", identity_of("web"), 9000
 WEST = "#%08x"  # a zone whose name this sidecar has not
 
@@ -54,7 +55,7 @@ def shows_that_a_sidecar_without_a_call_knows_no_destination(story):
 def shows_the_zone_of_each_endpoint_and_which_are_preferred(story):
     for name in ("client", "zoneless"):
         wait_until("both endpoints", lambda: _call(story, name) and len(_destination(story, name)) == 2, 10)
-    wait_until("their zones", lambda: all(row["zones"] for row in _destination(story, "client").values()), 10)
+        wait_until("their zones at " + name, lambda: all(row["zones"] for row in _destination(story, name).values()), 10)
     rows = _destination(story, "client")
     expect_eq({at: (row["zones"], row["preferred"], row["identity"]) for at, row in rows.items()}, {
         story.at["near"]: (["east"], True, WEB), story.at["far"]: ([WEST % _fnv1a("west")], False, WEB)}, "of client")
@@ -72,7 +73,7 @@ def shows_the_zone_of_each_endpoint_and_which_are_preferred(story):
 def shows_that_one_that_is_set_aside_is_named_and_none_is_preferred_then(story):
     story.mesh.sidecar("near").kill()
     wait_until("the near endpoint to be set aside",
-               lambda: _call(story, "client") and _destination(story, "client")[story.at["near"]]["set_aside"], 20, 0.05)
+               lambda: _call(story, "client") and _destination(story, "client")[story.at["near"]]["set_aside"], 40, 0.05)
     rows = _destination(story, "client")
     expect(not any(row["preferred"] for row in rows.values()) or not rows[story.at["near"]]["set_aside"],
            "an endpoint is preferred while the own zone has none that serves: %s" % rows)

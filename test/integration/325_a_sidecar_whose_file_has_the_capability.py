@@ -7,7 +7,6 @@ may have, and the file as the image has it."""
 
 import os
 import shutil
-import struct
 import sys
 
 from handfast_harness import Mesh, StreamServer, expect, expect_eq, expect_in, stream
@@ -16,7 +15,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 
 import oci_image  # noqa: E402 (the path must be set first)
 
-DEADLINE_S = 120
+DEADLINE_S = 240
 PORT = 9000
 NET_RAW, NONE = "0000000000002000", "0000000000000000"  # CAP_NET_RAW is bit 13
 TPROXY_POD = ["--bounding-set", "-all,+net_raw", "--no-new-privs"]  # setpriv holds what it may, as runc does

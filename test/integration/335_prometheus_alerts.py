@@ -12,7 +12,7 @@ import sys
 from handfast_harness import Mesh, StreamServer, expect, expect_eq, identity_of, needs, stream, wait_until
 from handfast_harness.prometheus import Prometheus, scaled
 
-DEADLINE_S = 180
+DEADLINE_S = 300
 FOLDER = pathlib.Path(__file__).resolve().parents[2] / "deploy/monitoring"
 sys.path.insert(0, str(FOLDER))
 import dashboard  # noqa: E402 (the path must be set first)

@@ -14,6 +14,7 @@ import time
 from handfast_harness import Mesh, StreamServer, expect, expect_eq, expect_in, identity_of, stream, wait_until
 from handfast_harness.control_plane import METRICS, private_file
 
+DEADLINE_S = 180
 PORT = 15016
 
 
@@ -127,7 +128,7 @@ def _expect_no_page(story, reason):
     expect_in("degraded: page: there is no operators' page", body.decode(), "the readiness page")
     control.process.wait_for_log("there is no operators' page")
     story.mesh.sidecar("client").process.wait_until(
-        "the client to be connected", lambda: story.mesh.sidecar("client").metric("handfast_control_plane_connected") == 1)
+        "the client to be connected", lambda: story.mesh.sidecar("client").metric("handfast_control_plane_connected") == 1, 70)
 
 
 def shows_that_a_token_that_others_can_read_is_refused(story):

@@ -5,7 +5,6 @@
 import contextlib
 import os
 import signal
-import time
 
 from handfast_harness import Mesh, StreamServer, expect, expect_eq, settings, wait_until
 from handfast_harness import stream
@@ -14,7 +13,7 @@ from handfast_harness.load import Load
 from handfast_harness.process import is_running
 
 
-DEADLINE_S = 120
+DEADLINE_S = 300
 
 
 def arrange(story):
@@ -52,7 +51,7 @@ def shows_that_under_load_nothing_is_refused_or_reset(story):
     expect_eq(load.failures, [], "failures")
     expect(load.num_connections > 200, "only %d new connections" % load.num_connections)
     for process in old:
-        expect_eq(process.wait_for_exit(5), 0, "exit code of a process that was upgraded")
+        expect_eq(process.wait_for_exit(20), 0, "exit code of a process that was upgraded")
     expect(story.server.is_ready(), "the new process is not ready")
 
 
@@ -65,7 +64,7 @@ def shows_that_a_connection_stays_with_the_process_that_accepted_it(story):
             _passes(late, b"through the new ones")
         expect_eq([process.exit_code for process in old], [None, None], "exit codes while a connection is open")
     for process in old:
-        expect_eq(process.wait_for_exit(5), 0, "exit code after its last connection")
+        expect_eq(process.wait_for_exit(20), 0, "exit code after its last connection")
 
 
 def shows_that_callers_never_hear_of_a_drain(story):
@@ -74,7 +73,7 @@ def shows_that_callers_never_hear_of_a_drain(story):
     story.server.upgrade().wait_for_exit(10)
     expect_eq(story.mesh.control.log().count("draining"), seen, "lines about draining at the control plane")
     wait_until("the server's address to be held", lambda: [
-        claim for claim in story.server.admin("/certs")["addresses"] if claim["held"]], 5)
+        claim for claim in story.server.admin("/certs")["addresses"] if claim["held"]], 40)
 
 
 def shows_that_the_command_upgrades_and_waits(story):
@@ -108,13 +107,15 @@ def shows_that_a_process_without_an_identity_changes_nothing(story):
     expect("not taken over; the former sidecar continues to serve" in late.log(), "its log lacks that nothing has changed")
     gave_up = next(line for line in late.log().splitlines() if "no identity after" in line)
     expect_eq([gave_up.count(part) for part in ("; expected: ", "; fix: ")], [1, 1], "parts of the reason: %s" % gave_up)
+    goes_on = "does not take over; this process continues to serve"
+    seen = story.server.process.log().count(goes_on)
     killed = story.server.prepare(path=other)
     killed.wait_for_log("preparing to take over")
     twice = story.server.prepare(path=other)
-    expect(twice.wait_for_exit(5) != 0, "two processes take over at once")
+    expect(twice.wait_for_exit(15) != 0, "two processes take over at once")
     expect("is taking over" in twice.log(), "the log of the second one lacks the reason")
     killed.kill()
-    story.server.process.wait_for_log("does not take over; this process continues to serve")
+    wait_until("the running one to go on", lambda: story.server.process.log().count(goes_on) > seen, 10)
     with _connect(story) as sock:
         _passes(sock, b"through the one before")
 
@@ -189,10 +190,14 @@ def shows_that_the_number_of_workers_may_change(story):
 
 def shows_that_the_new_process_keeps_what_a_restart_needs(story):
     """The state folder is the new one's: after it, a restart without a control plane has identity and policy."""
+    def written_ns():
+        with contextlib.suppress(FileNotFoundError):
+            return os.stat(os.path.join(story.server.state, "identity")).st_mtime_ns
+        return 0
+    before = written_ns()
     story.server.upgrade().wait_for_exit(10)
     wait_until("the identity to be kept by the new process",
-               lambda: "is not kept" not in story.server.process.log() and
-               time.time() - os.path.getmtime(os.path.join(story.server.state, "identity")) < 8, 15, 0.2)
+               lambda: "is not kept" not in story.server.process.log() and written_ns() > before, 30, 0.2)
     story.mesh.control.stop()
     story.server.restart()
     with _connect(story) as sock:

@@ -11,7 +11,7 @@ import json
 
 from handfast_harness import Mesh, StreamServer, expect_eq, stream, wait_until
 
-DEADLINE_S = 90
+DEADLINE_S = 180
 
 
 def arrange(story):
@@ -35,11 +35,11 @@ def shows_that_the_next_process_confirms_the_root(story):
         former = story.client.upgrade()
         since = len(former.log())
         former.wait_until("its renewal", lambda: "received an SVID" in former.log()[since:] and
-                          former.exit_code is None, 10)
+                          former.exit_code is None, 20)  # if the upgrade took long it has renewed before, and does so again
         story.control.kill()
         story.control.start()
         wait_until("the sidecars to be connected", lambda: all(
-            sidecar.metric("handfast_control_plane_connected") == 1 for sidecar in story.mesh.sidecars.values()), 10)
+            sidecar.metric("handfast_control_plane_connected") == 1 for sidecar in story.mesh.sidecars.values()), 20)
         story.control.run("ca", "rotate")
-    wait_until("the end of the rotation", lambda: (status := _status(story))["phase"] == "none" and status["number"] == 1, 30, 0.2)
+    wait_until("the end of the rotation", lambda: (status := _status(story))["phase"] == "none" and status["number"] == 1, 60, 0.2)
     expect_eq(_status(story)["num_waited"], 0, "sidecars that are waited for")

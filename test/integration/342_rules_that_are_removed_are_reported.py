@@ -6,7 +6,7 @@ from handfast_harness import Mesh, expect, expect_eq, expect_in, needs_earlier, 
 
 CONDITION, METRIC = "no interception rules", 'handfast_condition{name="no_rules"}'
 FIX = "run `systemctl reload-or-restart handfast-init`, or `handfast-init up`"
-DEADLINE_S = 90
+DEADLINE_S = 240
 
 
 def arrange(story):

@@ -17,7 +17,7 @@ from handfast_harness.forbidden import death_by, deaths_of, wait_for_filter
 from handfast_harness.sidecar import SIDECAR_UID
 from peers.kube_api import KubeApi
 
-DEADLINE_S = 240
+DEADLINE_S = 480
 SIGSYS = 31
 ATTACKS = ("execve", "ptrace", "mount", "bpf", "unshare", "setns", "io_uring_setup", "memfd_create", "setuid", "init_module",
            "perf_event_open", "process_vm_readv")

@@ -10,6 +10,8 @@ import socket
 from handfast_harness import Mesh, StreamServer, expect, expect_eq, needs, stream
 from handfast_harness.control_plane import STREAMS
 
+DEADLINE_S = 120
+
 
 class Manager:
     """The socket that NOTIFY_SOCKET names."""

@@ -13,6 +13,7 @@ from handfast_harness import Mesh, Process, expect, expect_eq, needs, settings, 
 from handfast_harness.control_plane import SIDECAR_UID
 from handfast_harness.process import is_running
 
+DEADLINE_S = 180
 SECRET = "hunter2"
 
 
@@ -89,7 +90,7 @@ def shows_that_the_relative_path_of_the_file_is_still_read(story):
     changed = {"control": {"address": "192.0.2.99:15012"}, "drain_deadline": "19s"}
     settings.write(story.server.path, settings.merge(story.server.settings, changed))
     os.kill(story.pids[-1], signal.SIGHUP)
-    wait_until("drain_deadline of the file", lambda: _of(story, "drain_deadline")[0] == "19s", 5)
+    wait_until("drain_deadline of the file", lambda: _of(story, "drain_deadline")[0] == "19s", 10)
 
 
 @needs(shows_that_variables_flags_and_file_are_taken_over)

@@ -12,7 +12,7 @@ import ssl
 from handfast_harness import Mesh, StreamServer, expect, expect_eq, expect_in, identity_of, needs, stream, wait_until
 from handfast_harness.etcd import CLIENT, Etcd
 
-DEADLINE_S = 240
+DEADLINE_S = 400
 ROWS_MAX, MORE = 20000, 7
 PREFIX, PUTS = "/handfast/", 128  # of one transaction of etcd
 
@@ -122,8 +122,7 @@ def shows_that_why_counts_what_has_given_way(story):
     client = story.mesh.sidecar("client")
     expect_eq(client.admin("/why")["num_left_out"], 0, "before")
     for port in range(10001, 10301):  # nothing listens there
-        stream.attempt(client.host, story.mesh.server.ipv4, port, b"x", timeout_s=3)
-    found = wait_until("failures that gave way", lambda: client.admin("/why")["num_left_out"], 30, 0.5)
+        stream.attempt(client.host, story.mesh.server.ipv4, port, b"x", timeout_s=10)
+    wait_until("failures that gave way", lambda: client.admin("/why")["num_left_out"] >= 30, 30, 0.5)
     text = client.host.run([story.binary("handfast"), "why"]).stdout
     expect(re.search(r"\d+ earlier failures have given way to these; the log has them\n$", text), "the text: %s" % text[-300:])
-    expect(found >= 30, "it counts %d" % found)

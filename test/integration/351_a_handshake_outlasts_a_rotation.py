@@ -10,6 +10,8 @@ import time
 from handfast_harness import Mesh, TestAuthority, expect, expect_eq, identity_of, wait_until
 from peers import hbone, tls
 
+DEADLINE_S = 120
+
 
 def arrange(story):
     story.mesh = Mesh(story, leaf_ttl="1h", outsiders=("old",))

@@ -9,6 +9,7 @@ import os
 
 from handfast_harness import Mesh, StoryFailure, expect, identity_of
 
+DEADLINE_S = 480
 PROGRAMS = ("handfast", "handfast-control", "handfast-sidecar", "handfast-init", "handfast-cni")
 # Of the kinds of files that a command reads: settings, objects, keys, audit logs.
 FILES = {"empty": "", "text": "no settings\n", "unknown.yaml": "color: blue\nmesh: {networks: [here]}\n",

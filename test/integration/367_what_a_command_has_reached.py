@@ -12,6 +12,7 @@ import time
 
 from handfast_harness import Mesh, StreamServer, expect, expect_eq, expect_in, identity_of, stream, wait_until
 
+DEADLINE_S = 240
 BOUND_S = 2.0
 FOE = identity_of("foe")
 
@@ -73,8 +74,10 @@ def shows_that_a_sidecar_that_answers_late_is_waited_for(story):
     _wait_for_both(story)
     with _stopped(story):
         late = threading.Timer(0.7, os.kill, (story.server.process.pid, signal.SIGCONT))
+        began = time.monotonic()
         late.start()
-        took, connected, acknowledged = _run(story, ("ban", FOE))
+        _, connected, acknowledged = _run(story, ("ban", FOE))
+        took = time.monotonic() - began
         late.join()
     expect(took >= 0.7, "the command did not wait for the sidecar: %.2f s" % took)
     expect_eq((connected, acknowledged), (2, 2), "connected and acknowledged")
@@ -96,13 +99,13 @@ def shows_that_an_operator_who_leaves_ends_the_wait(story):
     _wait_for_both(story)
     with _stopped(story):
         for _ in range(3):
-            story.control.host.run(["timeout", "-s", "KILL", "0.3", story.binary("handfast"), "ban", FOE, "--socket", story.control.socket], check=False)
+            story.control.host.run(["timeout", "-s", "KILL", "1", story.binary("handfast"), "ban", FOE, "--socket", story.control.socket], check=False)
         expect_in(FOE, story.control.run("ban", "list").stdout, "the bans")
     _wait_for_both(story)
     with _stopped(story):
         leaving = threading.Thread(target=story.control.run, args=("unban", FOE), kwargs={"check": False})
         leaving.start()
-        wait_until("the ban to be lifted", lambda: FOE not in story.control.run("ban", "list").stdout, 5)
+        wait_until("the ban to be lifted", lambda: FOE not in story.control.run("ban", "list").stdout, 10)
         expect_eq(story.control.stop(), 0, "the exit code of the control plane")
         leaving.join()
     story.control.start()

@@ -11,6 +11,7 @@ import signal
 from handfast_harness import Mesh, StreamServer, expect, expect_eq, expect_in, needs, settings, stream, wait_until
 from handfast_harness.control_plane import SIDECAR_UID
 
+DEADLINE_S = 180
 NOWHERE = "192.0.2.99:15012"
 UPGRADED = "upgraded: the new process serves"
 

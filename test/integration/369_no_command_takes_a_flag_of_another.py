@@ -15,7 +15,7 @@ FOUND = ("ca rotate --compromised", "entry create n1 --id spiffe://a/b --selecto
          "ban list --ttl 1h", "ca status --file /x", "status --interval 1s", "certs pod/x --admin 127.0.0.1:1",
          "check pod/x --pre", "status pod/x --socket /nowhere", "policy check pod/x --from plaintext --port 1 --to spiffe://a/b")
 PARTS = {"interval": "--watch"}
-DEADLINE_S = 180
+DEADLINE_S = 480
 
 
 def arrange(story):

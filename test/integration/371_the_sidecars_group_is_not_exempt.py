@@ -10,7 +10,7 @@ import os
 
 from handfast_harness import Mesh, StreamServer, expect, expect_eq, expect_in, needs
 
-DEADLINE_S = 90
+DEADLINE_S = 180
 GROUP = 1337
 SETGID_COPY = """cp /usr/bin/python3 %(path)s && chgrp 1337 %(path)s && chmod 2755 %(path)s"""
 DIAL = """

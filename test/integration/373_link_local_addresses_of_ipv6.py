@@ -10,7 +10,7 @@ import socket
 from handfast_harness import Mesh, StreamServer, expect_eq, expect_in, stream, wait_until
 from handfast_harness.mesh import TPROXY
 
-DEADLINE_S = 90
+DEADLINE_S = 180
 METADATA = "169.254.169.254"  # link-local of IPv4, as of a cloud's metadata
 
 
@@ -79,7 +79,7 @@ def shows_that_a_strict_port_refuses_it(story):
     for name in ("server", "client"):
         sidecar = story.mesh.sidecar(name)
         sidecar.reload({"inbound": {"mode": "strict"}})
-        wait_until("%s to refuse plaintext" % name, lambda: _is_refused(story, story.mesh.net.hosts[name]), 5)
+        wait_until("%s to refuse plaintext" % name, lambda: _is_refused(story, story.mesh.net.hosts[name]), 10)
         sidecar.wait_for_access(direction="inbound_plain", reason="plaintext_refused")
 
 
@@ -128,7 +128,7 @@ def shows_that_a_link_local_address_of_ipv4_is_as_any_other(story):
         sidecar.restart()
         host = story.mesh.net.hosts[name]
         if mode == "auto":
-            wait_until("an answer in plaintext", lambda host=host: stream.is_answered(host, METADATA, 9000), 5)
+            wait_until("an answer in plaintext", lambda host=host: stream.is_answered(host, METADATA, 9000), 10)
         else:
             expect_eq(stream.attempt(host, METADATA, 9000, b"x"), (b"", "reset"), "what require refuses")
             sidecar.wait_for_access(direction="outbound", reason="plaintext_refused")

@@ -8,6 +8,7 @@ import json
 
 from handfast_harness import Mesh, expect, expect_eq, expect_in, identity_of, needs, wait_until
 
+DEADLINE_S = 240
 CLIENT, SERVER = identity_of("client"), identity_of("server")
 
 
@@ -40,7 +41,7 @@ def _metric(story, name):
 
 def shows_that_sidecars_that_are_well_report_it(story):
     for id_ in (CLIENT, SERVER):
-        wait_until("the report of " + id_, lambda id_=id_: _health(story, id_) == (True, []), 15)
+        wait_until("the report of " + id_, lambda id_=id_: _health(story, id_) == (True, []), 30)
         expect_in("  connected  SVID until ", _line(story, id_), "the row")
     done = _check(story)
     expect_eq(done.returncode, 0, "exit code of check: " + done.stdout)
@@ -51,7 +52,7 @@ def shows_that_sidecars_that_are_well_report_it(story):
 def shows_a_sidecar_whose_rules_are_flushed(story):
     story.mesh.client.run(["nft", "flush", "ruleset"])
     wait_until("the sidecar to be not ready", lambda: not story.client.is_ready(), 15)
-    wait_until("the report", lambda: _health(story, CLIENT) == (False, ["no_rules"]), 10)
+    wait_until("the report", lambda: _health(story, CLIENT) == (False, ["no_rules"]), 30)
     expect_in("  connected, not ready: no_rules  SVID until ", _line(story, CLIENT), "the row")
     expect_eq(_health(story, SERVER), (True, []), "the other one")
     done = _check(story)
@@ -59,7 +60,7 @@ def shows_a_sidecar_whose_rules_are_flushed(story):
     expect_in("sidecars: of 2 connected sidecars that report it 1 are not ready and 0 degraded; ", done.stdout, "check")
     found = json.loads(_check(story, "--output", "json").stdout)["conditions"]
     expect_eq([(row["name"], row["level"]) for row in found], [("sidecars", "degraded")], "conditions of check")
-    wait_until("the metrics", lambda: _metric(story, "no_rules") == 1, 10)
+    wait_until("the metrics", lambda: _metric(story, "no_rules") == 1, 20)
     expect_eq(story.control.metrics()["handfast_control_sidecars_not_ready"], 1, "the metric of those that are not ready")
     expect_eq(_metric(story, "no_policy"), 0, "the metric of another condition")
 
@@ -67,13 +68,13 @@ def shows_a_sidecar_whose_rules_are_flushed(story):
 @needs(shows_a_sidecar_whose_rules_are_flushed)
 def shows_that_a_control_plane_that_starts_again_gets_the_report_again(story):
     story.control.restart()
-    wait_until("the report", lambda: CLIENT in _rows(story) and _health(story, CLIENT) == (False, ["no_rules"]), 20)
+    wait_until("the report", lambda: CLIENT in _rows(story) and _health(story, CLIENT) == (False, ["no_rules"]), 30)
 
 
 @needs(shows_a_sidecar_whose_rules_are_flushed)
 def shows_that_several_conditions_are_named(story):
     story.client.command("release")
-    wait_until("the report", lambda: _health(story, CLIENT) == (False, ["claim_released", "no_rules"]), 15)
+    wait_until("the report", lambda: _health(story, CLIENT) == (False, ["claim_released", "no_rules"]), 30)
     expect_in("  connected, not ready: claim_released + no_rules  SVID until ", _line(story, CLIENT), "the row")
 
 
@@ -81,9 +82,9 @@ def shows_that_several_conditions_are_named(story):
 def shows_that_a_sidecar_that_is_well_again_reports_it(story):
     story.client.intercept()
     story.client.restart()
-    wait_until("the report", lambda: _health(story, CLIENT) == (True, []), 20)
+    wait_until("the report", lambda: _health(story, CLIENT) == (True, []), 40)
     expect_eq(_check(story).returncode, 0, "exit code of check")
-    wait_until("the metrics", lambda: _metric(story, "no_rules") == 0, 10)
+    wait_until("the metrics", lambda: _metric(story, "no_rules") == 0, 20)
 
 
 @needs(shows_that_a_sidecar_that_is_well_again_reports_it)

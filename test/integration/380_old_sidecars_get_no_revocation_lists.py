@@ -13,6 +13,7 @@ from cryptography import x509
 from handfast_harness import Mesh, TestAuthority, expect, expect_eq, expect_in, identity_of, needs, wait_until
 from peers.enrollment import Enrollment, field, fields, new_key, read_token
 
+DEADLINE_S = 180
 FEATURES = {"old": (), "new": (b"claim-proof",)}
 IDENTITY = "/handfast.v1.Identity/Stream"
 TRUST, BUNDLES, BANS, LISTS = 1, 2, 3, 3  # numbers of fields: of IdentityDown, of TrustState twice, of Bundle
@@ -62,7 +63,7 @@ def _intermediate(story):
 
 
 def shows_that_a_later_release_gets_the_lists_and_release_0_1_none(story):
-    wait_until("the lists of root and intermediate", lambda: len(_lists(_trust(story, "new"))) == 2, 10)
+    wait_until("the lists of root and intermediate", lambda: len(_lists(_trust(story, "new"))) == 2, 30)
     expect_eq(_lists(_trust(story, "old")), set(), "lists for release 0.1")
 
 
@@ -82,13 +83,13 @@ def shows_that_a_revocation_does_not_count_as_in_force_there(story):
 def shows_that_the_same_holds_when_the_intermediate_is_replaced(story):
     before, first = _lists(_trust(story, "new")), _intermediate(story)
     story.control.run("revoke", "--intermediate")
-    wait_until("another intermediate", lambda: _intermediate(story) != first, 10)
+    wait_until("another intermediate", lambda: _intermediate(story) != first, 20)
     seen = []
 
     def has_the_next_list():
         seen.append(_lists(_trust(story, "old")))
         return _lists(_trust(story, "new")) - before
-    wait_until("the list of the next intermediate", has_the_next_list, 15)
+    wait_until("the list of the next intermediate", has_the_next_list, 40)
     expect_eq([lists for lists in seen if lists], [], "lists for release 0.1")
 
 

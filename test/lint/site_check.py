@@ -15,8 +15,7 @@ import urllib.parse
 from tree import ROOT, report
 
 sys.path.insert(0, str(ROOT / "tools" / "site"))
-import build  # noqa: E402 (the path must be set first)
-import draw  # noqa: E402
+import draw  # noqa: E402 (the path must be set first)
 
 LOADS = {("script", "src"), ("link", "href"), ("img", "src"), ("iframe", "src"), ("source", "src"), ("object", "data")}
 NOT_LOADED = {"canonical", "prev", "next"}  # kinds of <link> that a browser does not fetch

@@ -6,7 +6,6 @@
 
 import contextlib
 import json
-import os
 import ssl
 import tempfile
 import threading

@@ -90,7 +90,7 @@ class Postgres(Process):
                 "-c", "fsync=off", *(word for setting in settings for word in ("-c", setting))]
         super().__init__(namespace, "postgres", argv, story.log_path("postgres-%s-%d" % (namespace.name, port)),
                          uid=user.pw_uid, gid=user.pw_gid, cwd=folder)
-        self.wait_for_log("ready to accept connections", deadline_s=20)
+        self.wait_for_log("ready to accept connections", deadline_s=40)
 
     def psql(self, namespace, address, sql, port=5432, uid=65534, timeout_s=20.0):
         """The output of psql, run on any host, for one statement, without headings."""

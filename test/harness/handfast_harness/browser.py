@@ -14,7 +14,7 @@ import tempfile
 
 import websockets
 
-from .expect import expect, wait_until
+from .expect import StoryFailure, expect, wait_until
 from .process import Process
 
 PORT, UID = 9222, 65534
@@ -89,7 +89,12 @@ class Browser:
 
     def open(self, url):
         self.call("Page.navigate", url=url)
-        wait_until("the page", lambda: self.evaluate("document.readyState") == "complete" and self.evaluate("location.href") == url, 10, 0.1)
+
+        def is_there():
+            with contextlib.suppress(StoryFailure):  # of a question that meets the end of the page before
+                return self.evaluate("document.readyState") == "complete" and self.evaluate("location.href") == url
+            return False
+        wait_until("the page", is_there, 20, 0.1)
 
     def evaluate(self, expression):
         return self.call("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)["result"].get("value")

@@ -38,7 +38,7 @@ class Capture(Process):
         reports = lambda: _REPORT.findall(self.log())
         num = len(reports())
         self.signal(signal.SIGUSR1)
-        self.wait_until("a report of its counts", lambda: len(reports()) > num)
+        self.wait_until("a report of its counts", lambda: len(reports()) > num, 20)
         return map(int, reports()[-1])
 
     def _wait_for_received(self):
@@ -48,9 +48,9 @@ class Capture(Process):
         def has_read():
             captured, _, dropped = self._counts()
             return captured * self._copies + dropped >= due
-        self.wait_until("%d packets to be captured" % due, has_read)
+        self.wait_until("%d packets to be captured" % due, has_read, 30)
 
-    def stop(self, deadline_s=5.0):
+    def stop(self, deadline_s=20.0):
         if self.exit_code is None:
             self._wait_for_received()
             self.signal(signal.SIGINT)

@@ -43,7 +43,7 @@ def _expect_encrypted(sidecar, num_before, identities, **wanted):
     """Of the lines after the first num_before: those that are wanted name both identities, and none was in plaintext."""
     new = lambda: sidecar.access_log()[num_before:]
     matching = lambda: [line for line in new() if wanted.items() <= line.items()]
-    for line in wait_until("a line with %s in the access log of %s" % (wanted, sidecar.name), matching, 5.0):
+    for line in wait_until("a line with %s in the access log of %s" % (wanted, sidecar.name), matching, 10.0):
         expect_eq((line.get("source_id"), line.get("destination_id")), identities, "the identities at " + sidecar.name)
     expect_eq([line for line in new() if not line["encrypted"]], [], "connections in plaintext at " + sidecar.name)
 

@@ -71,13 +71,13 @@ class ControlPlane:
         return False
 
     def stop(self):
-        return self.process.stop() if self.process else None
+        return self.process.stop(20) if self.process else None
 
     def kill(self):
         """SIGKILL, as in a crash: the process, and with it its signer, which ends when its connection does."""
         signers = self.process.children() if self.process.exit_code is None else []
         self.process.kill()
-        wait_until("the signer to end", lambda: not any(map(is_running, signers)))
+        wait_until("the signer to end", lambda: not any(map(is_running, signers)), 30)
 
     def restart(self):
         self.stop()

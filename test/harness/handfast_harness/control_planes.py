@@ -34,9 +34,9 @@ def carry_keys(first, to):
     sealed, passphrase = exported_keys(first)
     private_file(passphrase, "correct horse battery staple\n")
     # its ports are open before it has made all of its keys, and removed the one of a root that is the operator's
-    wait_until("the bootstrap root's key", lambda: os.path.exists(os.path.join(first.state, "keys", "bootstrap.pem")))
+    wait_until("the bootstrap root's key", lambda: os.path.exists(os.path.join(first.state, "keys", "bootstrap.pem")), 30)
     export = ("export", "--to", sealed, "--passphrase-file", passphrase)
-    wait_until("the export of the keys", lambda: keys_command(first, *export, check=False).returncode == 0)
+    wait_until("the export of the keys", lambda: keys_command(first, *export, check=False).returncode == 0, 30)
     keys_command(to, "import", "--from", sealed, "--passphrase-file", passphrase)
 
 

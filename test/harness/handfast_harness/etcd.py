@@ -43,7 +43,7 @@ class Member:
         self.process = Process(self.host, "etcd " + self.name, argv, self.etcd.story.log_path("etcd-" + self.name))
         return self.process
 
-    def start(self, deadline_s=20.0):
+    def start(self, deadline_s=60.0):
         self.launch().wait_for_port(CLIENT, self.host.ipv4, deadline_s)
         return self
 
@@ -78,7 +78,7 @@ class Etcd:
             if member.process:
                 member.process.kill()
 
-    def start(self, deadline_s=30.0):
+    def start(self, deadline_s=60.0):
         for member in self.members:
             member.launch()
         wait_until("etcd to have a leader", lambda: self.ctl("get", "x", check=False).returncode == 0, deadline_s, 0.2)
@@ -136,8 +136,8 @@ class Etcd:
         """etcdctl, at all members or at one."""
         members = [member] if member else self.members
         argv = ["etcdctl", "--endpoints", ",".join(one.url for one in members), "--cacert", self.pki.path("ca.crt"),
-                "--cert", self.pki.path("operator.crt"), "--key", self.pki.path("operator.key"), "--command-timeout", "3s",
-                *words]
+                "--cert", self.pki.path("operator.crt"), "--key", self.pki.path("operator.key"), "--command-timeout",
+                "10s" if check else "3s", *words]  # what may fail often finds no leader
         return members[0].host.run(argv, check=check, env={**os.environ, "ETCDCTL_API": "3"}, **options)
 
     def leader(self):

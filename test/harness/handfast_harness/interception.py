@@ -38,7 +38,7 @@ class Interceptor:
     def __exit__(self, *_):
         self._listener.close()
 
-    def next(self, timeout_s=2.0):
+    def next(self, timeout_s=10.0):
         """The original destination of the next connection that arrives, which is then closed."""
         self._listener.settimeout(timeout_s)
         try:

@@ -35,11 +35,12 @@ class Machine:
         argv = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"] + ([] if namespace else ["--net"])
         argv += ["bash", "-c", _START]
         self._log = story.log_path("machine-" + name)
+        self._log_start = os.path.getsize(self._log) if os.path.exists(self._log) else 0  # of an earlier machine of that name
         with open(self._log, "ab") as log:
             self._unshare = subprocess.Popen(namespace.argv(argv) if namespace else argv, stdin=subprocess.DEVNULL, stdout=log,
                                              stderr=log, env=environment(), start_new_session=True)
         self._started = []
-        self._first = wait_until("machine %s" % name, self._child)
+        self._first = wait_until("machine %s" % name, self._child, 30)
         self._pid_namespace = os.readlink("/proc/%d/ns/pid" % self._first)
 
     def __enter__(self):
@@ -52,6 +53,7 @@ class Machine:
 
     def _child(self):
         with open(self._log) as log:
+            log.seek(self._log_start)
             if "started" not in log.read():
                 return None
         with open("/proc/%d/task/%d/children" % (self._unshare.pid, self._unshare.pid)) as file:

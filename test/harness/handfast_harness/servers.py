@@ -66,7 +66,7 @@ def _write(folder, name, text):
     return path
 
 
-def _start(story, namespace, name, argv, port, uid=UID, deadline_s=15.0, **more):
+def _start(story, namespace, name, argv, port, uid=UID, deadline_s=40.0, **more):
     return story.spawn(namespace, name, argv, uid=uid, **more).wait_for_port(port, deadline_s=deadline_s)
 
 
@@ -108,7 +108,7 @@ def etcd_pair(story, hosts, port=2379, peer_port=2380):
         "--listen-peer-urls", "http://0.0.0.0:%d" % peer_port, "--initial-advertise-peer-urls", url(host, peer_port),
         "--initial-cluster", members, "--unsafe-no-fsync"], uid=UID) for host in hosts]
     for member in started:
-        member.wait_for_log("ready to serve client requests", 20)
+        member.wait_for_log("ready to serve client requests", 40)
     return started
 
 

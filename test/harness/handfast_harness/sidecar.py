@@ -159,7 +159,7 @@ class Sidecar:
         lines = [line for line in lines if "direction" in line]
         return [line for line in lines if all(line.get(key) == value for key, value in wanted.items())]
 
-    def wait_for_access(self, deadline_s=5.0, **wanted):
+    def wait_for_access(self, deadline_s=10.0, **wanted):
         """The first such line."""
         return wait_until("a line with %s in the access log of %s (it has %s)" %
                           (wanted, self.name, [(line["direction"], line["reason"]) for line in self.access_log()]),

@@ -10,6 +10,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 import traceback
 
 from .expect import StoryFailure, wait_until
@@ -130,8 +131,8 @@ def _stand(story, passed, write_end):
         _detach(os.path.join(story.root, _LOG))
         os.write(write_end, b"p" if passed else b"f")
         os.close(write_end)
-        while True:
-            signal.pause()
+        while True:  # not pause(): a signal just before it would be waited for again
+            time.sleep(1)  # duration: between two looks
 
 
 def _detach(log_path):
@@ -170,7 +171,8 @@ def take_down(folder):
         state = json.load(file)
     runs = lambda: _start_time(state["keeper"]) == state["started"]
     if runs():
-        os.kill(state["keeper"], signal.SIGTERM)
+        with contextlib.suppress(ProcessLookupError):  # it may end at this moment
+            os.kill(state["keeper"], signal.SIGTERM)
         wait_until("process %d, which holds the story, to end" % state["keeper"], lambda: not runs(), _DOWN_S)
     for netns in state["netns"]:  # of a keeper that was killed
         remove_netns(netns)

@@ -6,7 +6,7 @@ import json
 import sys
 import time
 
-from spiffe import JwtSource, SpiffeId, WorkloadApiClient, X509Source
+from spiffe import JwtSource, WorkloadApiClient, X509Source
 
 
 def show(**event):
