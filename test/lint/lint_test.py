@@ -21,6 +21,9 @@ import sleeps
 import texts
 import threats
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "tools" / "site"))
+import build  # noqa: E402 (the path must be set first)
+
 HEADING = retired_words.HEADING
 TABLE = f"""# Glossary
 {HEADING}
@@ -410,7 +413,7 @@ class Site(unittest.TestCase):
 
     def test_lists_are_indented_by_four_for_mkdocs(self):
         self.assertEqual("text\n\n1. one\n\n    ```sh\n    a\n    ```\n\n    - inner\n\nend\n",
-                         site_check.build.for_mkdocs("text\n1. one\n\n   ```sh\n   a\n   ```\n\n   - inner\n\nend\n"))
+                         build.for_mkdocs("text\n1. one\n\n   ```sh\n   a\n   ```\n\n   - inner\n\nend\n"))
 
 
 class FolderReadmes(unittest.TestCase):
