@@ -51,10 +51,7 @@ def shows_that_both_access_logs_name_both_identities(story):
 
 @needs(shows_that_curl_gets_its_page_and_the_wire_has_tls_1_3_only)
 def shows_that_the_application_sees_the_sidecars_address(story):
-    def lines():  # nginx writes one after the answer
-        with open(story.nginx.access_log) as file:
-            return file.read().splitlines()
-    expect_in("169.254.15.6 ", wait_until("nginx's log", lines)[-1], "nginx's log")
+    expect_in("169.254.15.6 ", story.nginx.requests()[-1], "nginx's log")
 
 
 @needs(shows_that_curl_gets_its_page_and_the_wire_has_tls_1_3_only)

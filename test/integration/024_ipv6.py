@@ -49,8 +49,7 @@ def shows_that_a_request_goes_through_a_tunnel(story):
 
 @needs(shows_that_a_request_goes_through_a_tunnel)
 def finding_p9_the_application_sees_an_address_that_is_not_ipv4_compatible(story):
-    with open(story.nginx.access_log) as file:
-        peer = file.read().split("\n")[-2].split()[0]
+    peer = story.nginx.requests()[-1].split()[0]
     expect_eq(peer, "100::6", "whom nginx sees")
     expect(not ipaddress.ip_address(peer) in ipaddress.ip_network("::/96"), "an IPv4-compatible address")
 

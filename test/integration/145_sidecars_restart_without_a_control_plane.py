@@ -39,13 +39,6 @@ def _calls(story, host=None):
     return False
 
 
-def _kept(sidecar, name):
-    """b"" while the file is away, as for up to a second between two changes."""
-    with contextlib.suppress(FileNotFoundError), open(os.path.join(sidecar.state, name), "rb") as file:
-        return file.read()
-    return b""
-
-
 def _restart_by_kill(*sidecars, wait=True):
     for sidecar in sidecars:
         sidecar.kill()
@@ -59,9 +52,9 @@ def shows_that_sidecars_killed_in_an_outage_go_on_as_before(story):
     expect_eq(_call(story), (b"hello", "fin"), "a call")
     story.control.run("ban", identity_of("banned"))
     for sidecar in (story.client, story.server):
-        wait_until("the ban at the " + sidecar.name, lambda: identity_of("banned").encode() in _kept(sidecar, "identity"), 10)
+        wait_until("the ban at the " + sidecar.name, lambda: identity_of("banned").encode() in sidecar.kept("identity"), 10)
     wait_until("the destination to be kept", lambda: identity_of("server").encode() in
-               _kept(story.client, "destinations"), 15)
+               story.client.kept("destinations"), 15)
     story.serials = [sidecar.serial() for sidecar in (story.client, story.server)]
     story.control.kill()
     _restart_by_kill(story.client, story.server)
@@ -95,8 +88,8 @@ def shows_that_all_is_as_before_when_the_control_plane_is_back(story):
 
 def shows_that_damaged_files_are_refused_and_nothing_leaks(story):
     _call(story)
-    wait_until("the present state to be kept", lambda: _kept(story.client, "destinations") and (
-        lambda identity: identity and identity_of("banned").encode() not in identity)(_kept(story.client, "identity")), 15)
+    wait_until("the present state to be kept", lambda: story.client.kept("destinations") and (
+        lambda identity: identity and identity_of("banned").encode() not in identity)(story.client.kept("identity")), 15)
     story.control.kill()
     story.client.kill()
     for name in ("identity", "destinations"):
@@ -169,23 +162,23 @@ def shows_that_a_sidecar_goes_on_without_a_disk_and_reports_it(story):
     disk = story.own(_Disk(story))
     story.client.start()
     _call(story)
-    wait_until("the destination to be kept", lambda: _kept(story.client, "destinations"), 15)
+    wait_until("the destination to be kept", lambda: story.client.kept("destinations"), 15)
     disk.fill()
     _ban_and_wait(story, "while-full", "No space left on device")
     left = set(os.listdir(story.client.state)) - {"other", "attestation.key", "enrolled"}
     expect(not [name for name in left if name.endswith(".new")], "half-written files: %s" % left)
-    identity = _kept(story.client, "identity")  # removed; or written again where that made room
+    identity = story.client.kept("identity")  # removed; or written again where that made room
     expect(not identity or identity_of("while-full").encode() in identity, "the identity of before the ban is there")
     disk.drain()
     wait_until("it to be kept again", lambda: not _not_kept(story), 15, 0.1)
-    wait_until("the ban to be kept", lambda: identity_of("while-full").encode() in _kept(story.client, "identity"))
+    wait_until("the ban to be kept", lambda: identity_of("while-full").encode() in story.client.kept("identity"))
     story.client.process.wait_for_log("is kept again")
     disk.remount("ro")
     _ban_and_wait(story, "while-read-only", "Read-only file system")
     expect_eq(story.client.process.log().count("cannot remove a file that is out of date") <= 2, True, "one line per file")
     disk.remount("rw")
     wait_until("it to be kept again", lambda: not _not_kept(story), 15, 0.1)
-    wait_until("the ban to be kept", lambda: identity_of("while-read-only").encode() in _kept(story.client, "identity"))
+    wait_until("the ban to be kept", lambda: identity_of("while-read-only").encode() in story.client.kept("identity"))
 
 
 @needs(shows_that_a_sidecar_goes_on_without_a_disk_and_reports_it)
@@ -193,11 +186,11 @@ def shows_that_one_sidecar_writes_a_folder_and_another_ones_files_are_not_used(s
     story.client.stop()
     fd = os.open(story.client.state, os.O_RDONLY | os.O_DIRECTORY)
     fcntl.flock(fd, fcntl.LOCK_EX)  # as one that drains still
-    before = _kept(story.client, "identity")
+    before = story.client.kept("identity")
     story.client.start()
     expect_in("another sidecar that runs uses", wait_until("the condition", lambda: _not_kept(story), 10, 0.1), "the condition")
     expect_eq(_call(story), (b"hello", "fin"), "a call")
-    expect_eq(_kept(story.client, "identity"), before, "the file of the other one")
+    expect_eq(story.client.kept("identity"), before, "the file of the other one")
     os.close(fd)
     wait_until("it to be kept", lambda: not _not_kept(story), 15, 0.1)
     story.control.kill()
@@ -221,7 +214,7 @@ def shows_that_without_keep_svid_no_key_is_on_disk_and_the_policy_still_is(story
     story.client.settings["identity"]["keep_svid"] = False
     story.client.reload({})
     story.client.restart()
-    wait_until("the policy to be kept", lambda: _kept(story.client, "identity"))
+    wait_until("the policy to be kept", lambda: story.client.kept("identity"))
     story.control.kill()
     _restart_by_kill(story.client, wait=False)
     wait_until("the policy to be taken over", lambda: "continuing with the policy" in story.client.process.log(), 10)

@@ -67,11 +67,8 @@ def _restore(story, number, *words):
 
 
 def _seen(sidecar):
-    """What the sidecar has on disk of the trust that it uses. The file is away for up to a second between two changes."""
-    def read():
-        with contextlib.suppress(FileNotFoundError), open(os.path.join(sidecar.state, "identity"), "rb") as file:
-            return file.read()
-    return wait_until("what %s keeps" % sidecar.name, read)
+    """What the sidecar has on disk of the trust that it uses. It may be away for a moment."""
+    return wait_until("what %s keeps" % sidecar.name, lambda: sidecar.kept("identity"))
 
 
 def _keep_state(sidecar):

@@ -78,10 +78,7 @@ def shows_that_both_logs_name_both_identities_and_the_rule(story):
 
 @needs(shows_that_curl_gets_its_page_through_a_tunnel)
 def shows_that_the_workload_sees_no_loopback_address(story):
-    def lines():  # nginx writes one after the answer
-        with open(story.nginx.access_log) as file:
-            return file.read().splitlines()
-    expect_in(story.mesh.server.ipv4 + " ", wait_until("nginx's log", lines)[-1], "nginx's log")
+    expect_in(story.mesh.server.ipv4 + " ", story.nginx.requests()[-1], "nginx's log")
 
 
 def shows_that_psql_speaks_with_postgresql_over_both_families(story):

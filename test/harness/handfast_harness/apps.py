@@ -52,6 +52,13 @@ class Nginx(Process):
                          story.log_path("nginx-%s-%d" % (namespace.name, port)))
         self.wait_for_port(port)
 
+    def requests(self):
+        """The lines of its access log, at least one: nginx writes it after the answer."""
+        def read():
+            with open(self.access_log) as file:
+                return file.read().splitlines()
+        return self.wait_until("a line of its access log", read)
+
 
 class Redis(Process):
     """`options`: further words of the command line."""

@@ -98,6 +98,12 @@ class Sidecar:
         status, body = self.host.http("http://127.0.0.1:%d/healthz/ready" % METRICS, timeout_s=2.0)
         return status, body.decode().strip()
 
+    def kept(self, name):
+        """A file of its state; b"" while it is away, as for up to a second between two changes."""
+        with contextlib.suppress(FileNotFoundError), open(os.path.join(self.state, name), "rb") as file:
+            return file.read()
+        return b""
+
     def wait_until_ready(self, deadline_s=15.0):
         try:
             self.process.wait_until("%s to be ready" % self.name, self.is_ready, deadline_s)
